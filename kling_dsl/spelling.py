@@ -1,0 +1,33 @@
+"""Nearest names: how far two words are apart, and which of a set a misspelt word most likely meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def edit_distance(left: str, right: str) -> int:
+    """Count the insertions, deletions, substitutions and swaps of neighbours that turn `left` into `right`."""
+    before: list[int] = []
+    row = list(range(len(right) + 1))
+    for i, char in enumerate(left, 1):
+        before, row, last = row, [i] + [0] * len(right), before
+        for j, other in enumerate(right, 1):
+            row[j] = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (char != other))
+            if i > 1 and j > 1 and char == right[j - 2] and left[i - 2] == other:
+                row[j] = min(row[j], last[j - 2] + 1)
+    return row[-1]
+
+
+def nearest(word: str, names: Iterable[str], *, within: int | None = None) -> str | None:
+    """Return the name most like `word`, letter case apart, or None when none is near (a third of its letters by default)."""
+    if len(word) > 80:
+        return None
+    limit = max(1, (len(word) + 2) // 3) if within is None else within
+    best: tuple[int, str] | None = None
+    for name in names:
+        if abs(len(name) - len(word)) > limit:
+            continue
+        distance = edit_distance(word.casefold(), name.casefold())
+        if distance <= limit and (best is None or (distance, name) < best):
+            best = (distance, name)
+    return best[1] if best else None
