@@ -37,7 +37,7 @@ class Sheet(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """Base of every part of a sheet: an unknown key is a mistake."""
 
 
-class Source(Sheet):
+class Source(Sheet, kw_only=True):
     """Where facts of a sheet were read: `date` is the day of that reading (ISO)."""
 
     title: str
@@ -45,7 +45,7 @@ class Source(Sheet):
     date: str
 
 
-class Field(Sheet):
+class Field(Sheet, kw_only=True):
     """One argument of the endpoint.
 
     `role` names the part of a film that fills it; a field without a role is filled by the writer's `attribute`.
@@ -73,7 +73,7 @@ class Field(Sheet):
     source: str
 
 
-class RuleBase(Sheet):
+class RuleBase(Sheet, kw_only=True):
     """What every cross-field rule states; field paths are `elements` or, inside a list, `elements.video_url`."""
 
     slug: str
@@ -84,13 +84,13 @@ class RuleBase(Sheet):
     """Why the rule is there, in a sentence that is shown to the writer."""
 
 
-class ExactlyOne(RuleBase, tag="exactly-one", tag_field="kind"):
+class ExactlyOne(RuleBase, kw_only=True, tag="exactly-one", tag_field="kind"):
     """Exactly one of the fields is given."""
 
     of: tuple[str, ...]
 
 
-class AtMost(RuleBase, tag="at-most", tag_field="kind"):
+class AtMost(RuleBase, kw_only=True, tag="at-most", tag_field="kind"):
     """The values at the `counts` paths, weighed, number `max` at most, whenever any field of `given` is sent (or always)."""
 
     counts: dict[str, int]
@@ -99,28 +99,28 @@ class AtMost(RuleBase, tag="at-most", tag_field="kind"):
     given: tuple[str, ...] = ()
 
 
-class Requires(RuleBase, tag="requires", tag_field="kind"):
+class Requires(RuleBase, kw_only=True, tag="requires", tag_field="kind"):
     """A request that gives `field` gives one of `needs` as well."""
 
     field: str
     needs: tuple[str, ...]
 
 
-class Excludes(RuleBase, tag="excludes", tag_field="kind"):
+class Excludes(RuleBase, kw_only=True, tag="excludes", tag_field="kind"):
     """A request that gives `field` gives none of `others`."""
 
     field: str
     others: tuple[str, ...]
 
 
-class SumEquals(RuleBase, tag="sum-equals", tag_field="kind"):
+class SumEquals(RuleBase, kw_only=True, tag="sum-equals", tag_field="kind"):
     """The whole seconds at `of` add up to those of `total`."""
 
     of: str
     total: str
 
 
-class TotalSeconds(RuleBase, tag="total-seconds", tag_field="kind"):
+class TotalSeconds(RuleBase, kw_only=True, tag="total-seconds", tag_field="kind"):
     """The videos at `of` last between `min` and `max` seconds together."""
 
     of: str
@@ -128,7 +128,7 @@ class TotalSeconds(RuleBase, tag="total-seconds", tag_field="kind"):
     max: Decimal | None = None
 
 
-class IgnoredWith(RuleBase, tag="ignored-with", tag_field="kind"):
+class IgnoredWith(RuleBase, kw_only=True, tag="ignored-with", tag_field="kind"):
     """The endpoint ignores `field` when any of `given` is sent: warn when the picture differs from what was asked."""
 
     field: str
@@ -138,7 +138,7 @@ class IgnoredWith(RuleBase, tag="ignored-with", tag_field="kind"):
 Rule = ExactlyOne | AtMost | Requires | Excludes | SumEquals | TotalSeconds | IgnoredWith
 
 
-class Price(Sheet):
+class Price(Sheet, kw_only=True):
     """US dollars per billed second, for requests that send these values and give these fields; the first match counts."""
 
     usd_per_second: Decimal
@@ -148,14 +148,14 @@ class Price(Sheet):
     source: str
 
 
-class Billing(Sheet):
+class Billing(Sheet, kw_only=True):
     """Which seconds are billed: `output`, and the paths of input videos whose length is added; never under the minimum."""
 
     seconds: tuple[str, ...] = ("output",)
     minimum_seconds: int = 0
 
 
-class PromptForms(Sheet):
+class PromptForms(Sheet, kw_only=True):
     """How the parts of a prompt are worded; `n` counts from 1."""
 
     element: str = ""
@@ -172,7 +172,7 @@ class PromptForms(Sheet):
     source: str
 
 
-class Speech(Sheet):
+class Speech(Sheet, kw_only=True):
     """What the model can speak: languages by ISO 639-1 code, and the most English words that fit into a second."""
 
     languages: tuple[str, ...] = ()
@@ -181,7 +181,7 @@ class Speech(Sheet):
     source: str
 
 
-class ImageLimits(Sheet):
+class ImageLimits(Sheet, kw_only=True):
     """What a picture must be: sizes in pixels, aspect as width divided by height."""
 
     kinds: tuple[str, ...]
@@ -194,7 +194,7 @@ class ImageLimits(Sheet):
     source: str
 
 
-class VideoLimits(Sheet):
+class VideoLimits(Sheet, kw_only=True):
     """What a video must be: sizes in pixels, lengths in seconds."""
 
     kinds: tuple[str, ...]
@@ -211,14 +211,14 @@ class VideoLimits(Sheet):
     source: str
 
 
-class MediaLimits(Sheet):
+class MediaLimits(Sheet, kw_only=True):
     """The limits of each kind of media that the endpoint takes."""
 
     image: ImageLimits | None = None
     video: VideoLimits | None = None
 
 
-class Output(Sheet):
+class Output(Sheet, kw_only=True):
     """What the finished clip should measure, by aspect ratio: `sizes` maps `16:9` to `[3840, 2160]`."""
 
     container: str
@@ -228,7 +228,7 @@ class Output(Sheet):
     source: str
 
 
-class Profile(Sheet):
+class Profile(Sheet, kw_only=True):
     """One model sheet: an endpoint, its fields in the order they are sent, its rules, prices, wording and output."""
 
     format: Literal[1]
