@@ -30,7 +30,7 @@ Role = Literal[
     "shot-type",
     "aspect",
 ]
-Value = bool | int | Decimal | str
+Value = bool | int | float | str
 
 
 class Sheet(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, dict=True):
@@ -74,7 +74,11 @@ class Field(Sheet, kw_only=True):
 
 
 class RuleBase(Sheet, kw_only=True):
-    """What every cross-field rule states; field paths are `elements` or, inside a list, `elements.video_url`."""
+    """What every cross-field rule states; field paths are `elements` or, inside a list, `elements.video_url`.
+
+    An `exactly-one`, `requires` or `excludes` whose paths all lie inside one list speaks of each item of that list by
+    itself; every other rule speaks of the whole request.
+    """
 
     slug: str
     severity: RuleSeverity = "error"
@@ -91,7 +95,10 @@ class ExactlyOne(RuleBase, kw_only=True, tag="exactly-one", tag_field="kind"):
 
 
 class AtMost(RuleBase, kw_only=True, tag="at-most", tag_field="kind"):
-    """The values at the `counts` paths, weighed, number `max` at most, whenever any field of `given` is sent (or always)."""
+    """The values at the `counts` paths, weighed, number `max` at most, whenever any field of `given` is sent (or always).
+
+    A list counts its items, a single field counts 1 when it is sent, a path inside a list counts the items that have it.
+    """
 
     counts: dict[str, int]
     noun: str
@@ -248,17 +255,21 @@ class Profile(Sheet, kw_only=True):
     output: Output
 
     @cached_property
-    def roles(self) -> dict[str, str]:
-        """The path of the field that fills each role the model has: `{"element-front": "elements.frontal_image_url"}`."""
-        found: dict[str, str] = {}
+    def paths(self) -> dict[str, Field]:
+        """Every field by its path, outer before inner: `elements` first, `elements.video_url` later."""
+        found: dict[str, Field] = {}
         pending = [("", self.fields)]
         while pending:
-            prefix, fields = pending.pop()
+            prefix, fields = pending.pop(0)
             for name, field in fields.items():
-                if field.role:
-                    found[field.role] = prefix + name
+                found[prefix + name] = field
                 pending.append((f"{prefix}{name}.", field.fields or (field.items.fields if field.items else {})))
         return found
+
+    @cached_property
+    def roles(self) -> dict[str, str]:
+        """The path of the field that fills each role the model has: `{"element-front": "elements.frontal_image_url"}`."""
+        return {field.role: path for path, field in self.paths.items() if field.role}
 
     @cached_property
     def attributes(self) -> dict[str, str]:

@@ -1,0 +1,486 @@
+"""Builds the node of a block from its pieces, and judges what the grammar takes loosely."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from kling_dsl import spelling
+from kling_dsl.diagnostics import Diagnostic, Edit, Fix, error, warning
+from kling_dsl.nodes import (
+    Attribute,
+    Body,
+    Break,
+    Clip,
+    Definition,
+    Dialogue,
+    EndClip,
+    Entry,
+    Heading,
+    Import,
+    Length,
+    Node,
+    Passage,
+    Shot,
+    TitlePage,
+)
+from kling_dsl.source import Span, Text
+
+TITLE_KEYS = (
+    "Title",
+    "Author",
+    "Model",
+    "Aspect",
+    "Audio",
+    "Duration",
+    "Takes",
+    "Budget",
+    "Look",
+    "Headings",
+    "Param",
+    "Data",
+    "Format",
+)
+DEFINITION_KEYS = ("front", "angles", "video", "voice", "image")
+SCENE_KEYS = ("look", "audio", "aspect", "model", "takes", "with")
+SHOT_KEYS = (*SCENE_KEYS, "start", "end", "type")
+_MARGIN_KEYS = frozenset((*DEFINITION_KEYS, *SHOT_KEYS))
+_KEYWORDS = ("SHOT", "CLIP", "END", "CHARACTER", "PROP", "PLACE", "STYLE", "IMPORT", "EXPECT")
+
+Report = Callable[[Diagnostic], None]
+
+
+class Piece(NamedTuple):
+    """A terminal of the grammar as the writer wrote it: `line` counts from 0 in its block, `column` from 1."""
+
+    kind: str
+    text: str
+    line: int
+    column: int
+
+    @property
+    def words(self) -> Text:
+        """The piece without the blanks around it."""
+        bare = self.text.lstrip(" \t")
+        return Text(bare.rstrip(), self.line, self.column + len(self.text) - len(bare))
+
+
+_ID = re.compile(r"[a-z][a-z0-9-]*\Z")
+_NAME = re.compile(r"[^\W\d][\w\u0300-\u036f\u0591-\u05c7\u0610-\u065f\u0900-\u0dff\u0e31-\u0e4e]*\Z")
+_LENGTH = re.compile(r"([0-9]+)(?:[.,]([0-9]+))?[ \t]?([a-zA-Z]*)\Z")
+_ATTRIBUTE = re.compile(r"([ \t]*)([^\W\d_][\w-]*)[ \t]*:[ \t]*(.*?)[ \t]*\n\Z", re.DOTALL)
+_CUE = re.compile(r"([^\s:：(][^\n:：(]*?)[ \t]*(?:\(([^()\n]*)\))?[ \t]*[:：][ \t]*")
+_INDENTED_WORD = re.compile(r"[ \t]+([^\W\d_A-Z][\w-]*)[ \t]*:")
+_LABEL = re.compile(r"([A-Za-z]+)(?:[ \t]+[\w-]+)?[ \t]*:")
+_SUSPECT = re.compile(
+    r"^(?:[A-Z]{3,}|(?i:shot|clip|end[ \t]+clip|character|prop|place|style|import|expect|int|ext|est|i/e))(?=\W)", re.MULTILINE
+)
+_OTHER_CASE = re.compile(
+    r"(?i:(?P<unit>shot|clip)[ \t]+(?:[\w-]+[ \t]*\n|[\w-]+[ \t]+[0-9])"
+    r"|(?P<close>end[ \t]+clip)[ \t]*\n"
+    r"|(?P<kind>character|prop|place|style)[ \t]+\w+[ \t]*\n"
+    r"|(?P<load>import)[ \t]+\S+\.kling[ \t]*\n"
+    r"|(?P<test>expect)[ \t][^\n]*[<>=$]"
+    r"|(?P<heading>int\.?/ext\.|i/e\.|int\.|ext\.|est\.)[ \t])"
+)
+_NOTE = re.compile(r"\[\[.*?\]\]", re.DOTALL)
+_HEADING_NUMBER = re.compile(r"[ \t]*#([\w.-]+)#[ \t]*\Z")
+
+
+def build_title_page(pieces: Sequence[Piece], report: Report) -> TitlePage:
+    """Build the title page; a line in it that is no `Key: value` is an error, and so is text after its blank line."""
+    entries: list[Entry] = []
+    for piece in pieces:
+        if piece.kind == "ENTRY":
+            if entry := _entry(piece, report):
+                entries.append(entry)
+        elif piece.kind in ("PROSE", "LABELLED"):
+            _stray(piece, report, "belongs to no shot")
+    return TitlePage(tuple(entries))
+
+
+def build_import(pieces: Sequence[Piece], report: Report) -> Import | None:
+    """Build an import."""
+    path: Text | None = None
+    for piece in pieces:
+        if piece.kind == "REST":
+            path = piece.words
+        else:
+            _stray_if_text(piece, report, "stands under an import and belongs to no shot")
+    if path is None or not path.value.endswith(".kling"):
+        span = path.span if path else Span("", 0, 1, 0, 7)
+        report(error("bad-import", "import takes the path of a .kling file", span, hint="write `import cast.kling`"))
+        return None
+    return Import(path)
+
+
+def build_definition(pieces: Sequence[Piece], report: Report) -> Definition | None:
+    """Build a definition of a reference."""
+    kind, name = pieces[0].text, next((piece.words for piece in pieces if piece.kind == "REST"), None)
+    attributes = _attributes(pieces, report)
+    body = _description(pieces, report)
+    if name is None or not _NAME.match(name.value):
+        span = name.span if name else Span("", 0, 1, 0, len(kind) + 1)
+        what = "has no name" if name is None else f'"{name.value}" is no name'
+        report(
+            error(
+                "bad-name",
+                f"this {kind} {what}" if name is None else what,
+                span,
+                hint=f"a name is one word of letters, digits and _, as in `{kind} Mira`; what is sent about it goes below",
+            )
+        )
+        return None
+    return Definition(kind, name, attributes, body)
+
+
+def build_heading(pieces: Sequence[Piece], report: Report) -> Heading:
+    """Build a scene heading, without its number and its forcing dot."""
+    first = pieces[0]
+    raw, column = first.text.rstrip(), first.column
+    number = ""
+    if match := _HEADING_NUMBER.search(raw):
+        number, raw = match[1], raw[: match.start()]
+    if raw.startswith("."):
+        raw, column = raw[1:], column + 1
+    for piece in pieces:
+        _stray_if_text(piece, report, "stands under a scene heading and belongs to no shot")
+    return Heading(Passage(raw, first.line, column), number, _attributes(pieces, report))
+
+
+def build_shot(pieces: Sequence[Piece], report: Report) -> Shot | None:
+    """Build a shot; None when it has no usable id."""
+    name: Text | None = None
+    length: Length | None = None
+    camera: Passage | None = None
+    attributes: list[Attribute] = []
+    body: list[Passage | Dialogue | Break] = []
+    for piece in pieces:
+        kind = piece.kind
+        if kind == "PROSE":
+            passage = Passage(piece.text, piece.line, piece.column)
+            if _SUSPECT.search(piece.text):
+                _judge_prose(passage, report)
+            body.append(passage)
+        elif kind == "BLANK":
+            body.append(_BREAK)
+        elif kind == "ID":
+            name = piece.words
+        elif kind == "LENGTH":
+            length = _length(piece, report)
+        elif kind == "CAMERA":
+            words = piece.words
+            camera = Passage(words.value, words.line, words.column)
+        elif kind == "ATTRIBUTE":
+            attributes.append(_attribute(piece))
+        elif kind == "LABELLED":
+            body.append(_labelled(piece, report))
+    if not _is_id(name, "SHOT", report):
+        return None
+    assert name is not None
+    return Shot(name, length, camera, tuple(attributes), tuple(body))
+
+
+def build_clip(pieces: Sequence[Piece], report: Report) -> Clip | None:
+    """Build the first line of a group; text straight in it, before a SHOT, is an error."""
+    name: Text | None = None
+    length: Length | None = None
+    for piece in pieces:
+        if piece.kind == "ID":
+            name = piece.words
+        elif piece.kind == "LENGTH":
+            length = _length(piece, report)
+        elif piece.kind == "REST":
+            report(
+                error(
+                    "clip-words",
+                    "a CLIP line holds an id and a length only",
+                    piece.words.span,
+                    hint="camera words belong to the SHOT lines inside the group",
+                )
+            )
+        else:
+            _stray_if_text(piece, report, "stands in a CLIP before its first SHOT and belongs to no shot", "text-in-clip")
+    if not _is_id(name, "CLIP", report):
+        return None
+    assert name is not None
+    return Clip(name, length, _attributes(pieces, report))
+
+
+def build_end_clip(pieces: Sequence[Piece], report: Report) -> EndClip:
+    """Build the end of a group."""
+    for piece in pieces:
+        _stray_if_text(piece, report, "stands after END CLIP and belongs to no shot")
+        if piece.kind == "REST":
+            report(error("clip-words", "END CLIP takes nothing after it", piece.words.span, hint="delete the rest of the line"))
+    return EndClip()
+
+
+def build_expectation(pieces: Sequence[Piece], report: Report) -> None:
+    """Refuse an EXPECT line, so that no test is taken for passed that was never run."""
+    span = Span("", 0, 1, 0, len("EXPECT") + 1)
+    report(
+        error(
+            "expect-not-run",
+            "EXPECT lines are not run by this version",
+            span,
+            hint="comment it out with # so that nobody takes it for a test that passed",
+        )
+    )
+
+
+BUILDERS: dict[str, Callable[[Sequence[Piece], Report], Node | None]] = {
+    "title_page": build_title_page,
+    "import_line": build_import,
+    "definition": build_definition,
+    "heading": build_heading,
+    "shot": build_shot,
+    "clip": build_clip,
+    "end_clip": build_end_clip,
+    "expectation": build_expectation,
+}
+"""The start rules of the grammar, and what makes a node of each."""
+
+_BREAK = Break()
+
+
+def _is_id(name: Text | None, keyword: str, report: Report) -> bool:
+    if name is not None and _ID.match(name.value):
+        return True
+    example = "`SHOT door 5s wide`" if keyword == "SHOT" else "`CLIP window 9s`"
+    if name is None:
+        span = Span("", 0, 1, 0, len(keyword) + 1)
+        report(error("bad-id", f"this {keyword} has no id", span, hint=f"the id comes first, as in {example}"))
+        return False
+    lowered = re.sub(r"[^a-z0-9-]+", "-", name.value.lower()).strip("-")
+    hint = f"an id is lower-case letters, digits and -, beginning with a letter, as in {example}; begin the line with ! if it is prose"
+    fix = Fix(f"write {lowered}", (Edit(name.span, lowered),)) if _ID.match(lowered) else None
+    report(error("bad-id", f'"{name.value}" is no {keyword.lower()} id', name.span, hint=hint, fix=fix))
+    return False
+
+
+def _length(piece: Piece, report: Report) -> Length | None:
+    words = piece.words
+    match = _LENGTH.match(words.value)
+    assert match is not None, "the grammar takes no other text for a length"
+    whole, part, unit = match.groups()
+    if len(whole) > 6:
+        report(error("bad-length", f"{words.value} is longer than any clip", words.span, hint="write whole seconds, as in `5s`"))
+        return None
+    if part is not None and part.strip("0"):
+        low, high = int(whole), int(whole) + 1
+        report(
+            error(
+                "fractional-length",
+                f"{words.value} is no whole number of seconds",
+                words.span,
+                hint=f"write {low}s or {high}s",
+            )
+        )
+        return Length(high, words.span)
+    if unit != "s" or part is not None or words.value != f"{whole}s":
+        right = f"{int(whole)}s"
+        report(
+            error(
+                "bad-length",
+                f"{words.value} is no length: seconds are written {right}",
+                words.span,
+                hint=f"write {right}",
+                fix=Fix(f"write {right}", (Edit(words.span, right),)),
+            )
+        )
+    return Length(int(whole), words.span)
+
+
+def _entry(piece: Piece, report: Report) -> Entry | None:
+    line = piece.text.rstrip()
+    key, colon, rest = line.partition(":")
+    words = key.split()
+    if not colon or not words:
+        span = Span("", piece.line, piece.column, piece.line, piece.column + len(line))
+        report(
+            error(
+                "title-line",
+                "this line is no part of a title page",
+                span,
+                hint="the title page has one `Key: value` a line, and ends with the first blank line",
+            )
+        )
+        return None
+    place = Text(words[0], piece.line, piece.column)
+    value = Piece("", rest, piece.line, piece.column + len(key) + 1).words
+    named = words[0] in ("Param", "Data")
+    if (named and len(words) == 2) or (not named and len(words) == 1 and words[0] in TITLE_KEYS):
+        name = Text(words[1], piece.line, piece.column + key.index(words[1], len(words[0]))) if named else None
+        return Entry(place, name, value)
+    if named:
+        message = f"{words[0]} takes one name before its colon"
+        hint, fix = f"write `{words[0]} name: {'file.csv' if words[0] == 'Data' else 'value'}`", None
+    else:
+        shown = key.strip()
+        near = spelling.nearest(shown, TITLE_KEYS)
+        message = f'"{shown}" is no key of the title page'
+        hint = f"did you mean {near}?" if near else f"the keys are {', '.join(TITLE_KEYS)}"
+        fix = Fix(f"write {near}", (Edit(Text(shown, piece.line, piece.column).span, near),)) if near else None
+    report(error("unknown-title-key", message, Text(key.rstrip(), piece.line, piece.column).span, hint=hint, fix=fix))
+    return None
+
+
+def _attributes(pieces: Sequence[Piece], report: Report) -> tuple[Attribute, ...]:
+    return tuple(_attribute(piece) for piece in pieces if piece.kind == "ATTRIBUTE")
+
+
+def _attribute(piece: Piece) -> Attribute:
+    match = _ATTRIBUTE.match(piece.text)
+    assert match is not None, "the grammar takes no other line for an attribute"
+    return Attribute(
+        Text(match[2], piece.line, piece.column + match.start(2)), Text(match[3], piece.line, piece.column + match.start(3))
+    )
+
+
+def _description(pieces: Sequence[Piece], report: Report) -> Body:
+    body: list[Passage | Dialogue | Break] = []
+    for piece in pieces:
+        if piece.kind == "LABELLED" and (match := _INDENTED_WORD.match(piece.text)):
+            _report_misplaced_attribute(piece, match, report)
+        elif piece.kind in ("PROSE", "LABELLED"):
+            body.append(Passage(piece.text, piece.line, piece.column))
+        elif piece.kind == "BLANK":
+            body.append(_BREAK)
+    return tuple(body)
+
+
+def _labelled(piece: Piece, report: Report) -> Passage | Dialogue:
+    text = piece.text
+    prose = Passage(text, piece.line, piece.column)
+    if text[0] in " \t":
+        if match := _INDENTED_WORD.match(text):
+            _report_misplaced_attribute(piece, match, report)
+        return prose
+    if (match := _CUE.match(text)) and _is_capitals(match[1]):
+        name = Text(match[1], piece.line, piece.column)
+        manner = Text(match[2].strip(), piece.line, piece.column + match.start(2)) if match[2] is not None else None
+        return Dialogue(name, manner, Passage(text[match.end() :], piece.line, piece.column + match.end()))
+    if (match := _LABEL.match(text)) and not _report_misplaced_key(piece, match, report) and _SUSPECT.match(text):
+        _judge_prose(prose, report)
+    return prose
+
+
+def _is_capitals(name: str) -> bool:
+    if name != name.upper() or len(name) > 40:
+        return False
+    if name != name.lower():
+        return True
+    # A script without letter case: one word of it before a colon reads as a cue.
+    return _NAME.match(name) is not None
+
+
+def _report_misplaced_key(piece: Piece, match: re.Match[str], report: Report) -> bool:
+    word = match[1]
+    place = Text(word, piece.line, piece.column)
+    if word in TITLE_KEYS:
+        report(
+            error(
+                "misplaced-title-key",
+                f"{word}: belongs on the title page, and the title page ended with the first blank line",
+                place.span,
+                hint=f"move it above that blank line, or begin the line with ! to send it as prose",
+            )
+        )
+        return True
+    if word in _MARGIN_KEYS:
+        report(
+            error(
+                "misplaced-attribute",
+                f"{word}: is an attribute, but it is not indented",
+                place.span,
+                hint="indent it, straight under the line it belongs to, or begin the line with ! to send it as prose",
+            )
+        )
+        return True
+    return False
+
+
+def _report_misplaced_attribute(piece: Piece, match: re.Match[str], report: Report) -> None:
+    report(
+        error(
+            "misplaced-attribute",
+            f"{match[1]}: looks like an attribute, but it does not stand straight under the line it belongs to",
+            Text(match[1], piece.line, piece.column + match.start(1)).span,
+            hint="move it up, above the prose and any blank line, or begin the line with ! to send it as prose",
+        )
+    )
+
+
+def _stray_if_text(piece: Piece, report: Report, where: str, slug: str = "text-outside-shot") -> None:
+    if piece.kind in ("PROSE", "LABELLED"):
+        _stray(piece, report, where, slug)
+
+
+def _stray(piece: Piece, report: Report, where: str, slug: str = "text-outside-shot") -> None:
+    """Report text that no shot holds, unless it is made of notes alone."""
+    if piece.kind == "LABELLED":
+        if match := _INDENTED_WORD.match(piece.text):
+            _report_misplaced_attribute(piece, match, report)
+            return
+        if (match := _LABEL.match(piece.text)) and _report_misplaced_key(piece, match, report):
+            return
+    bare = _NOTE.sub(lambda note: "\n" * note[0].count("\n"), piece.text)
+    if not bare.strip():
+        return
+    passage = Passage(piece.text, piece.line, piece.column)
+    if _SUSPECT.search(piece.text) and _judge_prose(passage, report):
+        return
+    blank = len(bare) - len(bare.lstrip())
+    line = piece.line + bare.count("\n", 0, blank)
+    first = piece.text.split("\n")[line - piece.line].rstrip()
+    start = len(first) - len(first.lstrip())
+    report(
+        error(
+            slug,
+            f"this text {where}, so it would never be sent",
+            Span("", line, piece.column + start, line, piece.column + len(first)),
+            hint="put it under a SHOT line, make it a note [[ … ]], or comment it out with #",
+        )
+    )
+
+
+def _judge_prose(passage: Passage, report: Report) -> bool:
+    """Report lines of prose that were most likely meant as constructs; say whether an error was among them."""
+    failed = False
+    raw = _NOTE.sub(lambda note: "." * len(note[0]), passage.raw)
+    match = _SUSPECT.search(raw)
+    while match:
+        if other := _OTHER_CASE.match(raw, match.start()):
+            failed = True
+            _report_case(passage, other, report)
+        elif match.group().isupper() and (near := spelling.nearest(match.group(), _KEYWORDS, within=2)):
+            shown = "END CLIP" if near == "END" else "import" if near == "IMPORT" else near
+            report(
+                warning(
+                    "keyword-lookalike",
+                    f"{match.group()} is read as prose and sent, but it is close to the keyword {shown}",
+                    passage.span(match.start(), match.end()),
+                    hint=f"write {shown} if you meant it, or begin the line with ! if it is prose",
+                )
+            )
+        match = _SUSPECT.search(raw, match.end())
+    return failed
+
+
+def _report_case(passage: Passage, match: re.Match[str], report: Report) -> None:
+    group = match.lastgroup or ""
+    word = match[group]
+    right = "import" if group == "load" else word.upper()
+    if word == right:
+        return
+    report(
+        error(
+            "keyword-case",
+            f'"{word}" is written {right}',
+            passage.span(match.start(group), match.end(group)),
+            hint=f"did you mean {right}? Begin the line with ! if it is prose",
+            fix=Fix(f"write {right}", (Edit(passage.span(match.start(group), match.end(group)), right),)),
+        )
+    )

@@ -1,0 +1,188 @@
+"""Cuts a screenplay into blocks at the lines that begin a construct, and parses each block on its own.
+
+A broken block costs its own diagnostics and no other's, and a block whose text was seen before is not parsed again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from functools import cache
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from kling_dsl import blocks, nodes, resources, saved
+from kling_dsl.diagnostics import Diagnostic, error, warning
+from kling_dsl.source import Span, span_of_offsets
+
+if TYPE_CHECKING:
+    from lark import Lark, Token
+
+MAX_LINE_CHARACTERS = 100_000
+"""Far beyond any prompt; what is longer is no screenplay, and a bound on it keeps every scan of a line short."""
+
+Blocks = dict[str, nodes.Block]
+"""Parsed blocks by their text; a caller that parses again hands in the same one."""
+
+_MASK = "\ue000"
+_CUT = re.compile(
+    r"""^(?:
+      (?P<shot>SHOT)(?=[ \t\n])
+    | (?P<clip>CLIP)(?=[ \t\n])
+    | (?P<end_clip>END[ \t]+CLIP)(?=[ \t\n])
+    | (?P<heading>(?:INT\.?/EXT|I/E|INT|EXT|EST)(?:\.|(?=[ \t]))|\.(?=[^\W\d_]))
+    | (?P<definition>CHARACTER|PROP|PLACE|STYLE)(?=[ \t\n])
+    | (?P<import_line>import)(?=[ \t\n])
+    | (?P<expectation>EXPECT)(?=[ \t\n])
+    )""",
+    re.MULTILINE | re.VERBOSE,
+)
+_OPENING = re.compile(r"(?:[ \t]*(?:\#[^\n]*)?\n)+")
+_NOTE = re.compile(r"^[ \t]*\#[^\n]*|\\\[\[|\[\[", re.MULTILINE)
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")
+
+
+def parse(text: str, *, file: str, known: Blocks) -> nodes.Screenplay:
+    """Parse the text of one file; what is wrong with a block stands in the block.
+
+    `text` has `\\n` between its lines. `known` is read and added to. Never raises on any text.
+    """
+    if not text.endswith("\n"):
+        text += "\n"
+    placed: list[nodes.Placed] = []
+    line = 1
+    opening = _OPENING.match(text)
+    start = opening.end() if opening else 0
+    line += text.count("\n", 0, start)
+    rule = "title_page"
+    for match in _CUT.finditer(text):
+        at = match.start()
+        if at > start:
+            piece = text[start:at]
+            placed.append(nodes.Placed(line, known.get(piece) or _parse_block(piece, rule, known)))
+            line += piece.count("\n")
+        start = at
+        rule = match.lastgroup or rule
+    piece = text[start:]
+    if piece:
+        placed.append(nodes.Placed(line, known.get(piece) or _parse_block(piece, rule, known)))
+        line += piece.count("\n")
+    return nodes.Screenplay(file, tuple(placed), line - 1)
+
+
+def _parse_block(text: str, rule: str, known: Blocks) -> nodes.Block:
+    found = list(_bad_characters(text))
+    masked, unclosed = _mask_notes(text)
+    found += unclosed
+    if len(text) > MAX_LINE_CHARACTERS and (long := _long_line(text)):
+        block = nodes.Block(None, (*found, long))
+    else:
+        block = _build(text, masked, rule, found)
+    known[text] = block
+    return block
+
+
+def _build(text: str, masked: str, rule: str, found: list[Diagnostic]) -> nodes.Block:
+    from lark.exceptions import UnexpectedInput
+
+    try:
+        tree = grammar().parse(masked, start=rule)
+    except UnexpectedInput as problem:
+        at = min(problem.pos_in_stream or 0, len(text) - 1)
+        end = text.find("\n", at)
+        what = rule.replace("_", " ")
+        found.append(
+            error(
+                "syntax",
+                f"this does not fit into a {what}",
+                span_of_offsets(text, at, max(at + 1, end)),
+                hint="see `kling explain syntax` for what each line may hold, or begin the line with ! to make it prose",
+            )
+        )
+        return nodes.Block(None, tuple(found))
+    tokens: list[Token] = tree.children
+    read = text if masked is text else None
+    pieces = [blocks.Piece(str(t.type), str(t) if read else text[t.start_pos : t.end_pos], t.line - 1, t.column) for t in tokens]
+    node = blocks.BUILDERS[rule](pieces, found.append)
+    return nodes.Block(node, tuple(found))
+
+
+def _mask_notes(text: str) -> tuple[str, list[Diagnostic]]:
+    """Hide the notes of a block from the lexer, length kept, so that one may span lines of any shape."""
+    if "[[" not in text:
+        return text, []
+    found: list[Diagnostic] = []
+    parts: list[str] = []
+    position = done = 0
+    while match := _NOTE.search(text, position):
+        position = match.end()
+        if match.group() != "[[":
+            continue
+        close = text.find("]]", position)
+        if close < 0:
+            found.append(
+                error(
+                    "unclosed-note",
+                    "this note is never closed",
+                    span_of_offsets(text, match.start(), match.end()),
+                    hint="end it with ]] before the next SHOT, CLIP or heading, or write \\[[ for the two characters",
+                )
+            )
+            break
+        position = close + 2
+        parts += [text[done : match.start()], _MASK * (position - match.start())]
+        done = position
+    parts.append(text[done:])
+    return "".join(parts), found
+
+
+def _bad_characters(text: str) -> Iterator[Diagnostic]:
+    if match := _CONTROL.search(text):
+        yield error(
+            "control-character",
+            f"the control character U+{ord(match.group()):04X} cannot stand in a screenplay",
+            span_of_offsets(text, match.start(), match.end()),
+            hint="delete it: it cannot be seen, and a terminal or the provider would act on it",
+        )
+    if not text.isascii() and (match := _DIRECTION.search(text)):
+        yield warning(
+            "control-character",
+            f"U+{ord(match.group()):04X} turns the reading direction, so that what is read is not what is sent",
+            span_of_offsets(text, match.start(), match.end()),
+            hint="delete it unless you put it there",
+        )
+
+
+def _long_line(text: str) -> Diagnostic | None:
+    for number, line in enumerate(text.split("\n")):
+        if len(line) > MAX_LINE_CHARACTERS:
+            return error(
+                "line-too-long",
+                f"this line has {len(line):,} characters, and {MAX_LINE_CHARACTERS:,} are the most that are read",
+                Span("", number, 1, number, 2),
+                hint="break it into lines: they are joined with one space",
+            )
+    return None
+
+
+@cache
+def grammar() -> Lark:
+    """Return the parser made from `grammar/kling.lark`, from its saved form where there is one."""
+    import lark
+
+    text = resources.grammar_path().read_text("utf-8")
+    key = saved.key_of(text, lark.__version__, ",".join(blocks.BUILDERS))
+    if payload := saved.load("grammar", key):
+        try:
+            return lark.Lark.load(BytesIO(payload))
+        except Exception:  # a saved form that does not load is as good as none
+            pass
+    parser = lark.Lark(text, parser="lalr", lexer="contextual", start=list(blocks.BUILDERS), maybe_placeholders=False)
+    buffer = BytesIO()
+    parser.save(buffer)
+    saved.store("grammar", key, buffer.getvalue())
+    return parser
+
+
+Report = Callable[[Diagnostic], None]

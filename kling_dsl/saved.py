@@ -1,0 +1,60 @@
+"""Derived data kept in the user's cache folder: written whole or not at all, and never believed when damaged."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+_DIGEST_SIZE = 32
+
+
+def cache_folder() -> Path:
+    """Return the folder of everything that can be made again: `KLING_CACHE_DIR`, or the user's own cache folder."""
+    chosen = os.environ.get("KLING_CACHE_DIR")
+    if chosen:
+        return Path(chosen)
+    import platformdirs
+
+    return platformdirs.user_cache_path("kling-dsl")
+
+
+def load(kind: str, key: str) -> bytes | None:
+    """Return what `store` kept under this kind and key, or None when there is nothing or it was damaged."""
+    try:
+        with open(_path(kind, key), "rb") as file:
+            content = file.read()
+    except (OSError, ValueError):
+        return None
+    payload = content[_DIGEST_SIZE:]
+    return payload if hashlib.sha256(payload).digest() == content[:_DIGEST_SIZE] else None
+
+
+def store(kind: str, key: str, payload: bytes) -> None:
+    """Keep a payload under a kind and key; a full disk or a read-only folder loses nothing but time."""
+    path = _path(kind, key)
+    temporary = f"{path}.{os.getpid()}"
+    try:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        with open(temporary, "wb") as file:
+            file.write(hashlib.sha256(payload).digest() + payload)
+        os.replace(temporary, path)
+    except OSError:
+        try:
+            os.unlink(temporary)
+        except OSError:
+            return
+
+
+def key_of(*parts: str | bytes) -> str:
+    """Return a key that differs whenever any of the parts does."""
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
+        digest.update(b"%d:" % len(data))
+        digest.update(data)
+    return digest.hexdigest()
+
+
+def _path(kind: str, key: str) -> str:
+    return os.path.join(cache_folder(), kind, key)
