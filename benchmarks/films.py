@@ -10,81 +10,35 @@ from decimal import Decimal
 from pathlib import Path
 
 import msgspec
-
 import notations
 import pictures
+from story import Clip, Film, Reference, Scene, Shot
 
 SCENE_SHOTS = 20
 ACTION_CHARACTERS = 200
 CLIP_LENGTHS = ((3, 3, 4, 5), (4, 3, 3, 3), (3, 4, 4, 4), (5, 3, 4, 3), (3, 3, 3, 3), (4, 4, 3, 4))
 SHEET = Path(__file__).resolve().parent.parent / "specs" / "models" / "o3-4k.toml"
 
-CHARACTERS = (
+CHARACTER_NAMES = (
     "Mira Keeper Tomas Ines Jonas Paloma Ruben Sefa Viggo Yara Anselm Brigid "
     "Cato Dagny Emeka Farid Gudrun Hamid Ilse Kwame Leonor Nadia Oskar Petra"
-).split()
-PROPS = "Lantern Compass Telescope Oilcan Barometer Accordion Rowboat Sextant Gramophone Harpoon".split()
-PLACES = "Lighthouse Harbour Causeway Boathouse Chapel Saltworks".split()
+)
+PROP_NAMES = "Lantern Compass Telescope Oilcan Barometer Accordion Rowboat Sextant Gramophone Harpoon"
+PLACE_NAMES = "Lighthouse Harbour Causeway Boathouse Chapel Saltworks"
 
 SIZES = ("wide", "medium", "close-up", "medium two-shot", "over-the-shoulder", "low angle", "high angle")
 MOVES = ("slow push-in", "static", "handheld", "pan left", "tracking from behind", "crane down", "locked off")
 SETS = ("LIGHTHOUSE STAIR", "HARBOUR WALL", "BOATHOUSE", "CAUSEWAY", "CHAPEL LOFT", "SALTWORKS YARD")
 HOURS = ("NIGHT", "DAWN", "DAY", "DUSK")
 VERBS = ("crosses", "watches", "follows", "approaches", "circles", "passes", "leaves", "studies", "reaches")
-WORDS = (
+VOCABULARY = (
     "beyond slowly windows breathes harbour-side weather through lanternlight shutter against morning "
     "gathers yellow oilskin corridor scattered reflection silver beneath current barnacled whitewash "
     "drifting sunlight doorway railing patience dripping hushed distance glimmer carries timber "
     "unsteady mooring horizon hollow echoes stairwell shadow follows evenly across footprints vanish "
     "moss gull surf spray brine"
-).split()
-
-
-class Reference(msgspec.Struct, frozen=True):
-    """A name of the cast: its keyword in a screenplay, its front picture and its further angles."""
-
-    kind: str
-    name: str
-    front: str
-    angles: tuple[str, ...]
-
-
-class Shot(msgspec.Struct, frozen=True):
-    """One shot: `names` are the references of its action in order of first use."""
-
-    id: str
-    seconds: int
-    camera: str
-    action: str
-    names: tuple[str, ...]
-
-
-class Clip(msgspec.Struct, frozen=True):
-    """A multi-shot clip."""
-
-    id: str
-    shots: tuple[Shot, ...]
-
-    @property
-    def seconds(self) -> int:
-        """The length of the clip in seconds."""
-        return sum(shot.seconds for shot in self.shots)
-
-
-class Scene(msgspec.Struct, frozen=True):
-    """A scene: single shots and clips in their order."""
-
-    heading: str
-    takes: tuple[Shot | Clip, ...]
-
-
-class Film(msgspec.Struct, frozen=True):
-    """A film with the cast it uses and the price of one second in US dollars."""
-
-    title: str
-    usd_per_second: str
-    cast: tuple[Reference, ...]
-    scenes: tuple[Scene, ...]
+)
+WORDS = VOCABULARY.split()
 
 
 def make_film(shots: int, *, seed: int = 4) -> Film:
@@ -101,6 +55,7 @@ def write_film(film: Film, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in notations.write(film).items():
         (folder / name).write_text(text, encoding="utf-8", newline="\n")
+    (folder / "totals.json").write_bytes(msgspec.json.encode(totals(film)))
     for number, path in enumerate(path for reference in film.cast for path in (reference.front, *reference.angles)):
         target = folder / path
         target.parent.mkdir(exist_ok=True)
@@ -117,8 +72,8 @@ def totals(film: Film) -> dict[str, str | int]:
 
 
 def _whole_cast() -> Iterator[Reference]:
-    for kind, names in (("CHARACTER", CHARACTERS), ("PROP", PROPS), ("PLACE", PLACES)):
-        for name in names:
+    for kind, names in (("CHARACTER", CHARACTER_NAMES), ("PROP", PROP_NAMES), ("PLACE", PLACE_NAMES)):
+        for name in names.split():
             stem = f"refs/{name.lower()}"
             yield Reference(kind, name, f"{stem}-front.png", (f"{stem}-left.png", f"{stem}-back.png"))
 

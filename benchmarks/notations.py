@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from films import Clip, Film, Reference, Shot
+from story import Clip, Film, Reference, Shot
 
 PROSE_COLUMNS = 100
 
@@ -30,9 +28,9 @@ def _kling(film: Film) -> Iterator[str]:
     for scene in film.scenes:
         yield f"{scene.heading}\n\n"
         for take in scene.takes:
-            if shots := _shots_of_clip(take):
+            if isinstance(take, Clip):
                 yield f"CLIP {take.id} {take.seconds}s\n\n"
-                for shot in shots:
+                for shot in take.shots:
                     yield _kling_shot(shot)
                 yield "END CLIP\n\n"
             else:
@@ -54,7 +52,6 @@ def _wrap(text: str) -> Iterator[str]:
 
 
 def _yaml(film: Film) -> Iterator[str]:
-    yield '{%- macro prompt(heading, camera, action) -%}\n"{{ heading }}. {{ camera }}. {{ action }}"\n{%- endmacro -%}\n'
     yield f'title: {film.title}\nusd_per_second: "{film.usd_per_second}"\naspect_ratio: "16:9"\ngenerate_audio: true\n'
     yield "cast:\n"
     yield f"{{% for name in {json.dumps([reference.name for reference in film.cast])} %}}\n"
@@ -64,16 +61,18 @@ def _yaml(film: Film) -> Iterator[str]:
     for scene in film.scenes:
         yield f'{{% set heading = "{scene.heading}" %}}\n- heading: {{{{ heading }}}}\n  takes:\n'
         for take in scene.takes:
-            if shots := _shots_of_clip(take):
+            if isinstance(take, Clip):
                 yield f"  - id: {take.id}\n    shots:\n"
-                for shot in shots:
-                    yield f"    - duration: {shot.seconds}\n      prompt: {_yaml_prompt(shot)}\n"
+                for number, shot in enumerate(take.shots):
+                    prompt = _yaml_prompt(shot, heading="{{ heading }}. " if number == 0 else "")
+                    yield f"    - duration: {shot.seconds}\n      prompt: {prompt}\n"
             else:
-                yield f"  - id: {take.id}\n    duration: {take.seconds}\n    prompt: {_yaml_prompt(take)}\n"
+                prompt = _yaml_prompt(take, heading="{{ heading }}. ")
+                yield f"  - id: {take.id}\n    duration: {take.seconds}\n    prompt: {prompt}\n"
 
 
-def _yaml_prompt(shot: Shot) -> str:
-    return f'{{{{ prompt(heading, "{shot.camera}", "{shot.action}") }}}}'
+def _yaml_prompt(shot: Shot, *, heading: str) -> str:
+    return f'"{heading}{shot.camera}. {shot.action}"'
 
 
 def _jsonnet(film: Film) -> Iterator[str]:
@@ -84,9 +83,9 @@ def _jsonnet(film: Film) -> Iterator[str]:
     for scene in film.scenes:
         yield f"  kling.scene('{scene.heading}', [\n"
         for take in scene.takes:
-            if shots := _shots_of_clip(take):
+            if isinstance(take, Clip):
                 yield f"    kling.clip('{take.id}', [\n"
-                for shot in shots:
+                for shot in take.shots:
                     yield f"      kling.cut({_jsonnet_words(shot)}),\n"
                 yield "    ]),\n"
             else:
@@ -108,9 +107,9 @@ def _python(film: Film) -> Iterator[str]:
     for scene in film.scenes:
         yield f'\nscene = Scene(heading="{scene.heading}")\nfilm.scenes.append(scene)\n'
         for take in scene.takes:
-            if shots := _shots_of_clip(take):
+            if isinstance(take, Clip):
                 yield f'clip = Clip(id="{take.id}")\nscene.takes.append(clip)\n'
-                for shot in shots:
+                for shot in take.shots:
                     yield f"clip.shots.append({_python_shot(shot)})\n"
             else:
                 yield f"scene.takes.append({_python_shot(take)})\n"
@@ -124,7 +123,3 @@ def _python_shot(shot: Shot) -> str:
 def _media(reference: Reference, equals: str, *, quote: Callable[[str], str]) -> str:
     angles = ", ".join(quote(path) for path in reference.angles)
     return f"front{equals}{quote(reference.front)}, angles{equals}[{angles}]"
-
-
-def _shots_of_clip(take: Shot | Clip) -> tuple[Shot, ...]:
-    return getattr(take, "shots", ())

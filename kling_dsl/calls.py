@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -48,3 +49,21 @@ class Call(msgspec.Struct, frozen=True):
     def cost_usd(self) -> Decimal:
         """What all takes of the clip cost together."""
         return self.price_usd * self.takes
+
+
+def values_at(arguments: Mapping[str, Any], path: str) -> list[Any]:
+    """Return what stands in arguments at a path such as `image_urls` or `elements.video_url`, lists opened.
+
+    What is null or an empty string is not given, and is left out.
+    """
+    found: list[Any] = [arguments]
+    for name in path.split("."):
+        opened: list[Any] = []
+        for item in found:
+            value = item.get(name) if isinstance(item, Mapping) else None
+            if isinstance(value, list):
+                opened += value
+            elif value is not None and value != "":
+                opened.append(value)
+        found = opened
+    return found

@@ -37,7 +37,7 @@ class Sheet(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """Base of every part of a sheet: an unknown key is a mistake."""
 
 
-class Source(Sheet, kw_only=True):
+class Source(Sheet, frozen=True, kw_only=True):
     """Where facts of a sheet were read: `date` is the day of that reading (ISO)."""
 
     title: str
@@ -45,7 +45,7 @@ class Source(Sheet, kw_only=True):
     date: str
 
 
-class Field(Sheet, kw_only=True):
+class Field(Sheet, frozen=True, kw_only=True):
     """One argument of the endpoint.
 
     `role` names the part of a film that fills it; a field without a role is filled by the writer's `attribute`.
@@ -73,7 +73,7 @@ class Field(Sheet, kw_only=True):
     source: str
 
 
-class RuleBase(Sheet, kw_only=True):
+class RuleBase(Sheet, frozen=True, kw_only=True):
     """What every cross-field rule states; field paths are `elements` or, inside a list, `elements.video_url`.
 
     An `exactly-one`, `requires` or `excludes` whose paths all lie inside one list speaks of each item of that list by
@@ -88,16 +88,16 @@ class RuleBase(Sheet, kw_only=True):
     """Why the rule is there, in a sentence that is shown to the writer."""
 
 
-class ExactlyOne(RuleBase, kw_only=True, tag="exactly-one", tag_field="kind"):
+class ExactlyOne(RuleBase, frozen=True, kw_only=True, tag="exactly-one", tag_field="kind"):
     """Exactly one of the fields is given."""
 
     of: tuple[str, ...]
 
 
-class AtMost(RuleBase, kw_only=True, tag="at-most", tag_field="kind"):
-    """The values at the `counts` paths, weighed, number `max` at most, whenever any field of `given` is sent (or always).
+class AtMost(RuleBase, frozen=True, kw_only=True, tag="at-most", tag_field="kind"):
+    """The values at the `counts` paths, weighed, number `max` at most, when any field of `given` is sent, or always.
 
-    A list counts its items, a single field counts 1 when it is sent, a path inside a list counts the items that have it.
+    A list counts its items, a single field counts 1 when it is sent, a path inside a list counts the items with it.
     """
 
     counts: dict[str, int]
@@ -106,28 +106,28 @@ class AtMost(RuleBase, kw_only=True, tag="at-most", tag_field="kind"):
     given: tuple[str, ...] = ()
 
 
-class Requires(RuleBase, kw_only=True, tag="requires", tag_field="kind"):
+class Requires(RuleBase, frozen=True, kw_only=True, tag="requires", tag_field="kind"):
     """A request that gives `field` gives one of `needs` as well."""
 
     field: str
     needs: tuple[str, ...]
 
 
-class Excludes(RuleBase, kw_only=True, tag="excludes", tag_field="kind"):
+class Excludes(RuleBase, frozen=True, kw_only=True, tag="excludes", tag_field="kind"):
     """A request that gives `field` gives none of `others`."""
 
     field: str
     others: tuple[str, ...]
 
 
-class SumEquals(RuleBase, kw_only=True, tag="sum-equals", tag_field="kind"):
+class SumEquals(RuleBase, frozen=True, kw_only=True, tag="sum-equals", tag_field="kind"):
     """The whole seconds at `of` add up to those of `total`."""
 
     of: str
     total: str
 
 
-class TotalSeconds(RuleBase, kw_only=True, tag="total-seconds", tag_field="kind"):
+class TotalSeconds(RuleBase, frozen=True, kw_only=True, tag="total-seconds", tag_field="kind"):
     """The videos at `of` last between `min` and `max` seconds together."""
 
     of: str
@@ -135,7 +135,7 @@ class TotalSeconds(RuleBase, kw_only=True, tag="total-seconds", tag_field="kind"
     max: Decimal | None = None
 
 
-class IgnoredWith(RuleBase, kw_only=True, tag="ignored-with", tag_field="kind"):
+class IgnoredWith(RuleBase, frozen=True, kw_only=True, tag="ignored-with", tag_field="kind"):
     """The endpoint ignores `field` when any of `given` is sent: warn when the picture differs from what was asked."""
 
     field: str
@@ -145,8 +145,8 @@ class IgnoredWith(RuleBase, kw_only=True, tag="ignored-with", tag_field="kind"):
 Rule = ExactlyOne | AtMost | Requires | Excludes | SumEquals | TotalSeconds | IgnoredWith
 
 
-class Price(Sheet, kw_only=True):
-    """US dollars per billed second, for requests that send these values and give these fields; the first match counts."""
+class Price(Sheet, frozen=True, kw_only=True):
+    """US dollars per billed second, for requests that send these values and fields; the first match counts."""
 
     usd_per_second: Decimal
     when: dict[str, bool | int | str] = {}
@@ -155,14 +155,14 @@ class Price(Sheet, kw_only=True):
     source: str
 
 
-class Billing(Sheet, kw_only=True):
-    """Which seconds are billed: `output`, and the paths of input videos whose length is added; never under the minimum."""
+class Billing(Sheet, frozen=True, kw_only=True):
+    """Which seconds are billed: `output`, and paths of input videos that are added; never under the minimum."""
 
     seconds: tuple[str, ...] = ("output",)
     minimum_seconds: int = 0
 
 
-class PromptForms(Sheet, kw_only=True):
+class PromptForms(Sheet, frozen=True, kw_only=True):
     """How the parts of a prompt are worded; `n` counts from 1."""
 
     element: str = ""
@@ -179,7 +179,7 @@ class PromptForms(Sheet, kw_only=True):
     source: str
 
 
-class Speech(Sheet, kw_only=True):
+class Speech(Sheet, frozen=True, kw_only=True):
     """What the model can speak: languages by ISO 639-1 code, and the most English words that fit into a second."""
 
     languages: tuple[str, ...] = ()
@@ -188,7 +188,7 @@ class Speech(Sheet, kw_only=True):
     source: str
 
 
-class ImageLimits(Sheet, kw_only=True):
+class ImageLimits(Sheet, frozen=True, kw_only=True):
     """What a picture must be: sizes in pixels, aspect as width divided by height."""
 
     kinds: tuple[str, ...]
@@ -201,7 +201,7 @@ class ImageLimits(Sheet, kw_only=True):
     source: str
 
 
-class VideoLimits(Sheet, kw_only=True):
+class VideoLimits(Sheet, frozen=True, kw_only=True):
     """What a video must be: sizes in pixels, lengths in seconds."""
 
     kinds: tuple[str, ...]
@@ -218,14 +218,14 @@ class VideoLimits(Sheet, kw_only=True):
     source: str
 
 
-class MediaLimits(Sheet, kw_only=True):
+class MediaLimits(Sheet, frozen=True, kw_only=True):
     """The limits of each kind of media that the endpoint takes."""
 
     image: ImageLimits | None = None
     video: VideoLimits | None = None
 
 
-class Output(Sheet, kw_only=True):
+class Output(Sheet, frozen=True, kw_only=True):
     """What the finished clip should measure, by aspect ratio: `sizes` maps `16:9` to `[3840, 2160]`."""
 
     container: str
@@ -235,7 +235,7 @@ class Output(Sheet, kw_only=True):
     source: str
 
 
-class Profile(Sheet, kw_only=True):
+class Profile(Sheet, frozen=True, kw_only=True):
     """One model sheet: an endpoint, its fields in the order they are sent, its rules, prices, wording and output."""
 
     format: Literal[1]
@@ -268,7 +268,7 @@ class Profile(Sheet, kw_only=True):
 
     @cached_property
     def roles(self) -> dict[str, str]:
-        """The path of the field that fills each role the model has: `{"element-front": "elements.frontal_image_url"}`."""
+        """The path of the field that fills each role of the model: `{"shot-prompt": "multi_prompt.prompt"}`."""
         return {field.role: path for path, field in self.paths.items() if field.role}
 
     @cached_property

@@ -10,8 +10,8 @@ from pathlib import Path
 import rjsonnet
 
 
-def main(film_path: str) -> None:
-    """Print the requests of the film."""
+def main(film_path: str, garbage: str) -> None:
+    """Print the requests of the film; `garbage` is `collected`, as rjsonnet does by itself, or `uncollected`."""
     path = Path(film_path)
     # Jsonnet cannot digest a file, so that the script that calls it hands the digests in, by path.
     digests = {
@@ -23,9 +23,10 @@ def main(film_path: str) -> None:
             str(path),
             jpathdir=[str(Path(__file__).parent)],
             ext_codes={"digests": json.dumps(digests)},
+            gc=garbage == "collected",
         )
     )
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], sys.argv[2])

@@ -16,40 +16,43 @@ local unique(names) = std.foldl(
 );
 
 local bind(text, names) = std.foldl(
-  function(bound, index) std.strReplace(bound, '@' + names[index], '@Element%d' % (index + 1)),
+  function(bound, index) std.strReplace(bound, '@' + names[index], '@Element' + (index + 1)),
   std.range(0, std.length(names) - 1),
   text
 );
 
 local dollars(cents) = '%d.%02d' % [std.floor(cents / 100), cents % 100];
 
-local prompt(heading, shot, names) = bind('%s. %s. %s' % [heading, shot.camera, shot.action], names);
+local prompt(opening, shot, names) = bind(opening + shot.camera + '. ' + shot.action, names);
 
-local check(id, arguments) =
+local check(id, arguments, seconds) =
   assert std.objectHas(arguments, 'prompt') != std.objectHas(arguments, 'multi_prompt') :
          '%s: exactly one of prompt and multi_prompt' % id;
   assert std.length(arguments.elements) <= 7 : '%s: more than 7 references' % id;
-  assert std.parseInt(arguments.duration) >= 3 && std.parseInt(arguments.duration) <= 15 :
-         '%s: 3 to 15 seconds' % id;
-  assert std.length(std.get(arguments, 'prompt', '')) <= 2500 : '%s: the prompt is too long' % id;
-  assert std.all([
-    std.length(shot.prompt) <= 512 && std.parseInt(shot.duration) >= 1 && std.parseInt(shot.duration) <= 15
-    for shot in std.get(arguments, 'multi_prompt', [])
-  ]) : '%s: a shot of the clip is too long' % id;
-  assert std.length(std.get(arguments, 'multi_prompt', [])) <= 6 : '%s: more than 6 shots' % id;
+  assert seconds >= 3 && seconds <= 15 : '%s: 3 to 15 seconds' % id;
+  assert !std.objectHas(arguments, 'prompt') || std.length(arguments.prompt) <= 2500 :
+         '%s: the prompt is too long' % id;
+  assert !std.objectHas(arguments, 'multi_prompt') || std.length(arguments.multi_prompt) <= 6 && std.all([
+    std.length(shot.prompt) <= 512
+    for shot in arguments.multi_prompt
+  ]) : '%s: too many shots, or too long a prompt' % id;
   arguments;
 
 local request(take, heading, elements, cents_per_second) =
   local shots = take.shots;
-  local names = unique(std.flattenArrays([shot.names for shot in shots]));
-  local seconds = std.sum([shot.seconds for shot in shots]);
+  local names = if take.multi then unique(std.flattenArrays([shot.names for shot in shots])) else shots[0].names;
+  local seconds = if take.multi then std.sum([shot.seconds for shot in shots]) else shots[0].seconds;
   local words =
     if take.multi then {
       multi_prompt: [
-        { prompt: prompt(heading, shot, names), duration: std.toString(shot.seconds) }
-        for shot in shots
+        {
+          // The heading opens the request, so that the later shots do not repeat it.
+          prompt: prompt(if index == 0 then heading + '. ' else '', shots[index], names),
+          duration: std.toString(shots[index].seconds),
+        }
+        for index in std.range(0, std.length(shots) - 1)
       ],
-    } else { prompt: prompt(heading, shots[0], names) };
+    } else { prompt: prompt(heading + '. ', shots[0], names) };
   {
     id: take.id,
     scene: heading,
@@ -60,8 +63,8 @@ local request(take, heading, elements, cents_per_second) =
       duration: std.toString(seconds),
       shot_type: 'customize',
       aspect_ratio: '16:9',
-    }),
-    references: { [names[index]]: '@Element%d' % (index + 1) for index in std.range(0, std.length(names) - 1) },
+    }, seconds),
+    references: { [names[index]]: '@Element' + (index + 1) for index in std.range(0, std.length(names) - 1) },
     seconds: seconds,
     cost_usd: dollars(seconds * cents_per_second),
   };

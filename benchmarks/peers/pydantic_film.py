@@ -132,15 +132,19 @@ class Film(BaseModel):
         def tag(match: re.Match[str]) -> str:
             return bound.setdefault(match[1], f"@Element{len(bound) + 1}")
 
-        def prompt(shot: Shot) -> str:
-            return NAME.sub(tag, f"{scene.heading}. {shot.camera}. {shot.action}")
+        def prompt(shot: Shot, opening: str) -> str:
+            return NAME.sub(tag, f"{opening}{shot.camera}. {shot.action}")
 
         one = many = None
         if isinstance(take, Clip):
-            many = [MultiPrompt(prompt=prompt(shot), duration=str(shot.seconds)) for shot in take.shots]
+            # The heading opens the request, so that the later shots do not repeat it.
+            many = [
+                MultiPrompt(prompt=prompt(shot, "" if number else f"{scene.heading}. "), duration=str(shot.seconds))
+                for number, shot in enumerate(take.shots)
+            ]
             seconds = sum(shot.seconds for shot in take.shots)
         else:
-            one = prompt(take)
+            one = prompt(take, f"{scene.heading}. ")
             seconds = take.seconds
         return Request(
             id=take.id,

@@ -48,12 +48,13 @@ class DiskWorld:
     stranger has no business in `.git` or `.env`. Nothing here raises for what a path or a file holds.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, inputs: tuple[Signature, ...] = ()) -> None:
+        """Look at the disk under `root`; `inputs` are signatures taken earlier, which count among this view's."""
         self._root = os.path.realpath(root)
         self._folders: dict[str, str] = {}
         self._texts: dict[str, str | Unreadable] = {}
         self._media: dict[str, Media | Unreadable] = {}
-        self._signatures: dict[str, Signature] = {}
+        self._signatures = {signature.path: signature for signature in inputs}
 
     @property
     def root(self) -> Path:
@@ -79,17 +80,24 @@ class DiskWorld:
 
     def signature(self, path: str) -> Signature:
         """Return what `path` looks like now, whatever was answered before."""
+        return self._look(path)[0]
+
+    def _look(self, path: str) -> tuple[Signature, str | Unreadable]:
+        """Return the signature of a path, and where its regular file really is or why there is none to read."""
         real = self._locate(path)
+        refused = Signature(path, True, _NO_STATUS, 0, 0)
         if isinstance(real, Unreadable):
-            return Signature(path, True, _NO_STATUS, 0, 0)
+            return refused, real
         try:
             status = os.stat(real)
-            readable = os.access(real, os.R_OK)
-        except (FileNotFoundError, NotADirectoryError):
-            return Signature(path, False, 0, 0, 0)
-        except (OSError, ValueError):
-            readable = False
-        return _sign(path, status) if readable else Signature(path, True, _NO_STATUS, 0, 0)
+        except (FileNotFoundError, NotADirectoryError) as problem:
+            return Signature(path, False, 0, 0, 0), _unreadable(path, problem)
+        except (OSError, ValueError) as problem:
+            return refused, _unreadable(path, problem)
+        if not os.access(real, os.R_OK):
+            return refused, _unreadable(path, PermissionError())
+        # Asked before opening, because opening alone can already do something to a device.
+        return _sign(path, status), _refuse_irregular(path, status) or real
 
     def _read_text(self, path: str) -> str | Unreadable:
         opened = self._open(path)
@@ -127,16 +135,11 @@ class DiskWorld:
         return media
 
     def _open(self, path: str) -> BinaryIO | Unreadable:
-        """Open a regular file under the root and note its signature; the signature is noted in every case."""
-        self._signatures[path] = self.signature(path)
-        real = self._locate(path)
+        """Open a regular file under the root; its signature is noted in every case."""
+        self._signatures[path], real = self._look(path)
         if isinstance(real, Unreadable):
             return real
         try:
-            # Asked before opening, because opening alone can already do something to a device.
-            refusal = _refuse_irregular(path, os.stat(real))
-            if refusal:
-                return refusal
             descriptor = os.open(real, _OPEN_FLAGS)
         except (OSError, ValueError) as problem:
             return _unreadable(path, problem)
@@ -253,6 +256,4 @@ def _decode(path: str, content: bytes) -> str | Unreadable:
             return Unreadable("not-utf-8", f'"{path}" is UTF-16, not UTF-8: byte 0, line 1')
         offset = problem.start + start
         line = content.count(b"\n", 0, offset) + 1
-        return Unreadable(
-            "not-utf-8", f'"{path}" is not UTF-8: byte {offset}, line {line}, is 0x{content[offset]:02X}'
-        )
+        return Unreadable("not-utf-8", f'"{path}" is not UTF-8: byte {offset}, line {line}, is 0x{content[offset]:02X}')

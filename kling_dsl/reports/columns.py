@@ -32,6 +32,8 @@ class Cell(msgspec.Struct, frozen=True):
 
 def cells(line: str) -> list[Cell]:
     """Split one line into cells: clusters stay whole, tabs become spaces, unseen characters become their escapes."""
+    if line.isascii() and line.isprintable():
+        return [Cell(char, at, at + 1, at, 1) for at, char in enumerate(line)]
     found: list[Cell] = []
     left = start = 0
     while start < len(line):
@@ -53,25 +55,18 @@ def cells(line: str) -> list[Cell]:
     return found
 
 
-def columns_of(text: str) -> int:
-    """Count the terminal columns of a text without line breaks."""
-    return sum(cell.columns for cell in cells(text))
-
-
 def _is_ascii_at(line: str, at: int) -> bool:
     return at >= len(line) or line[at] < "\x7f"
 
 
 def _cluster_end(line: str, start: int) -> int:
-    """Return where the cluster that begins at `start` ends: marks, joined emoji, skin tones and flag pairs stay in it."""
+    """Return where the cluster from `start` ends: marks, joined emoji, skin tones and flag pairs stay in it."""
     end = start + 1
     if _is_regional(line[start]):
         return end + (end < len(line) and _is_regional(line[end]))
     while end < len(line):
         char = line[end]
-        if unicodedata.category(char) in _MARKS or _is_inner_jamo(char):
-            end += 1
-        elif _is_skin_tone(char) and _is_picture(line[end - 1]):
+        if _is_mark(char) or (_is_skin_tone(char) and _is_picture(line[end - 1])):
             end += 1
         elif char == _JOINER and _is_joinable(line[end - 1]) and end + 1 < len(line) and _is_picture(line[end + 1]):
             end += 2
@@ -109,8 +104,9 @@ def _is_skin_tone(char: str) -> bool:
     return "\U0001f3fb" <= char <= "\U0001f3ff"
 
 
-def _is_inner_jamo(char: str) -> bool:
-    return "\u1160" <= char <= "\u11ff"
+def _is_mark(char: str) -> bool:
+    # The vowels and finals of a Hangul syllable in conjoining form sit inside the syllable's own two columns.
+    return unicodedata.category(char) in _MARKS or "\u1160" <= char <= "\u11ff"
 
 
 def _is_picture(char: str) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from kling_dsl.diagnostics import Diagnostic, Fix, Note
-from kling_dsl.reports.escaping import safe_json, sound
+from kling_dsl.reports.escaping import safe_json, sound, visible_lines
 from kling_dsl.reports.pages import title_of
 from kling_dsl.source import Span
 
@@ -17,9 +17,7 @@ _ROOT = "SRCROOT"
 _LINK = re.compile(r"\[(?=[^\[\]]*\]\()")
 
 
-def render_sarif(
-    diagnostics: Sequence[Diagnostic], *, version: str, help_text: Callable[[str], str | None]
-) -> bytes:
+def render_sarif(diagnostics: Sequence[Diagnostic], *, version: str, help_text: Callable[[str], str | None]) -> bytes:
     """Return a SARIF log of one run by `version` of the tool, with a rule for each slug that was reported.
 
     `help_text` returns the page of a slug in Markdown, or None. Paths are relative to the project's root (`SRCROOT`),
@@ -190,9 +188,7 @@ def _fixes(fix: Fix | None) -> tuple[_Fix, ...]:
         _Change(
             _artifact(file),
             tuple(
-                _Replacement(_region(edit.span), _Content(sound(edit.text)))
-                for edit in edits
-                if edit.span.file == file
+                _Replacement(_region(edit.span), _Content(sound(edit.text))) for edit in edits if edit.span.file == file
             ),
         )
         for file in dict.fromkeys(edit.span.file for edit in edits)
@@ -202,7 +198,7 @@ def _fixes(fix: Fix | None) -> tuple[_Fix, ...]:
 
 def _message(text: str) -> _Message:
     """Return a message string: braces doubled, since single ones hold arguments, and no bracket that begins a link."""
-    text = sound(text).replace("{", "{{").replace("}", "}}")
+    text = visible_lines(text).replace("{", "{{").replace("}", "}}")
     return _Message(_LINK.sub(r"\\[", text))
 
 

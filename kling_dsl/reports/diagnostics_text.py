@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 
 from kling_dsl.diagnostics import Diagnostic, Note
-from kling_dsl.reports.columns import Cell, cells, columns_of
+from kling_dsl.reports.columns import Cell, cells
 from kling_dsl.reports.escaping import visible
 from kling_dsl.reports.palette import PLAIN, Palette
 from kling_dsl.source import Span
@@ -43,7 +43,9 @@ def render_text(
 def render_summary(diagnostics: Sequence[Diagnostic]) -> str:
     """Return the count in words, such as "3 errors, 1 warning", then what was left out when there was a cap."""
     counted = [diagnostic.severity for diagnostic in diagnostics if diagnostic.slug != CAPPED_SLUG]
-    words = [_count(counted.count(severity), severity) for severity in ("error", "warning", "note") if severity in counted]
+    words = [
+        _count(counted.count(severity), severity) for severity in ("error", "warning", "note") if severity in counted
+    ]
     capped = [_message(diagnostic.message) for diagnostic in diagnostics if diagnostic.slug == CAPPED_SLUG]
     return "; ".join([", ".join(words) or "no problems", *capped])
 
@@ -63,7 +65,7 @@ class _Files:
 
 
 class _Mark(msgspec.Struct, frozen=True):
-    """A stretch of one line to underline, in code points from 0; `onward` is the last line of a longer span, or 0."""
+    """A stretch of one line to underline, from 0, one code point at least; `onward` is a longer span's last line."""
 
     line: int
     start: int
@@ -77,7 +79,9 @@ def _render(diagnostic: Diagnostic, files: _Files, width: int, palette: Palette)
     out = [f"{head}: {palette.paint(_message(diagnostic.message), palette.strong)}"]
     spans = (diagnostic.span, *diagnostic.also)
     shown_notes = [note.span for note in diagnostic.notes if _has_own_place(note, spans)]
-    gutter = max((len(str(_clamped(span, files).line)) for span in (*spans, *shown_notes) if span and span.file), default=1)
+    gutter = max(
+        (len(str(_clamped(span, files).line)) for span in (*spans, *shown_notes) if span and span.file), default=1
+    )
     frame = _Frame(files, width, gutter, palette)
     out += frame.place(spans, diagnostic.label, style)
     if diagnostic.label and files.lines(diagnostic.span.file) is None:
@@ -107,7 +111,7 @@ class _Frame(msgspec.Struct, frozen=True):
     palette: Palette
 
     def place(self, spans: tuple[Span, ...], label: str, style: str) -> list[str]:
-        """Return the arrow and the marked lines of each file that `spans` name; the first span leads and is labelled."""
+        """Return an arrow and the marked lines for each file that `spans` name; the first span bears the label."""
         out: list[str] = []
         for file in dict.fromkeys(span.file for span in spans):
             if file:
@@ -173,7 +177,7 @@ def _drawn(text: str, marks: list[_Mark], room: int) -> tuple[str, str]:
 
 def _reach(row: list[Cell], mark: _Mark) -> tuple[int, int]:
     """Return the columns from which and to which a mark goes, in a whole row of cells."""
-    inside = [cell for cell in row if cell.end > mark.start and cell.start < max(mark.end, mark.start + 1)]
+    inside = [cell for cell in row if cell.end > mark.start and cell.start < mark.end]
     if inside:
         return inside[0].left, inside[-1].right
     end = row[-1].right if row else 0
@@ -181,11 +185,9 @@ def _reach(row: list[Cell], mark: _Mark) -> tuple[int, int]:
 
 
 def _carets(row: list[Cell], marks: list[_Mark]) -> str:
-    """Return the carets under a row of cells; a mark of no length, or after the last cell, gets one caret."""
-    under: list[str] = []
-    for cell in row:
-        hit = any(cell.end > mark.start and cell.start < max(mark.end, mark.start + 1) for mark in marks)
-        under.append(("^" if hit else " ") * cell.columns)
+    """Return the carets under a row of cells; a mark after the last cell gets one caret."""
+    hit = {cell.start for mark in marks for cell in row if cell.end > mark.start and cell.start < mark.end}
+    under = [("^" if cell.start in hit else " ") * cell.columns for cell in row]
     end = row[-1].end if row else 0
     if any(mark.start >= end for mark in marks):
         under.append("^")
@@ -198,9 +200,9 @@ def _mark(span: Span, lines: list[str]) -> _Mark:
     start = min(span.column - 1, len(text))
     last = span.end_line - 1 if span.end_column <= 1 and span.end_line > span.line else span.end_line
     if last > span.line:
-        return _Mark(span.line, start, len(text), min(last, len(lines)))
+        return _Mark(span.line, start, max(start + 1, len(text)), min(last, len(lines)))
     end = len(text) if span.end_line > span.line else span.end_column - 1
-    return _Mark(span.line, start, max(start, min(end, len(text))))
+    return _Mark(span.line, start, max(start + 1, min(end, len(text))))
 
 
 def _clamped(span: Span, files: _Files) -> Span:

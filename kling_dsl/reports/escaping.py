@@ -50,7 +50,7 @@ def sound(text: str) -> str:
 
 
 def safe_json(data: bytes) -> bytes:
-    r"""Return JSON with every unseen character of its strings in the `\u` form: the same value, harmless on a screen."""
+    r"""Return JSON with each unseen character of its strings in the `\u` form: the same value, harmless to show."""
     text = data.decode("utf-8")
     if text.isascii() and "\x7f" not in text:
         return data

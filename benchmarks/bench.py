@@ -1,0 +1,70 @@
+"""Measures how fast films compile and are checked, against what a user would pick instead, and judges the goals."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+import environment
+import msgspec
+from measurements import MEASUREMENTS, Outcome
+from processes import BenchmarkError
+from stage import Stage
+
+EXAMPLE = "example: python benchmarks/bench.py compile check --rounds 3"
+
+
+def main() -> int:
+    """Measure what the command line names; return 1 when a goal is missed or a comparison is void."""
+    arguments = _arguments()
+    outcomes: list[Outcome] = []
+    try:
+        python = environment.peers_python()
+        print(environment.machine())
+        with tempfile.TemporaryDirectory(prefix="kling-benchmarks-") as folder:
+            stage = Stage(Path(folder), python)
+            for name in arguments.names or MEASUREMENTS:
+                for outcome in MEASUREMENTS[name](
+                    stage, shots=arguments.shots, rounds=arguments.rounds, largest=arguments.largest
+                ):
+                    outcomes.append(outcome)
+                    print(_line(outcome), flush=True)
+    except BenchmarkError as problem:
+        print(f"void: {problem}", file=sys.stderr)
+        return 1
+    if arguments.json:
+        arguments.json.write_bytes(msgspec.json.encode({"machine": environment.machine(), "rows": outcomes}))
+    missed = [outcome.what for outcome in outcomes if outcome.met is False]
+    if missed:
+        print(f"missed: {'; '.join(missed)}", file=sys.stderr)
+    return 1 if missed else 0
+
+
+def _line(outcome: Outcome) -> str:
+    verdict = {True: "met", False: "MISSED", None: ""}[outcome.met]
+    return f"{outcome.what:<48} {outcome.goal:<18} {verdict:<7} {outcome.measured}"
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLE)
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"what to measure, everything if none: {', '.join(MEASUREMENTS)}"
+    )
+    parser.add_argument("--shots", type=int, default=10_000, help="shots of the film that is compiled (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="pairs of runs for each comparison (%(default)s)")
+    parser.add_argument("--full", action="store_true", help="scale up to ten times the shots as well")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the outcomes there too")
+    arguments = parser.parse_args()
+    for name in arguments.names:
+        if name not in MEASUREMENTS:
+            parser.error(f"there is no measurement {name!r}: choose from {', '.join(MEASUREMENTS)}")
+    if arguments.shots < 10 or arguments.rounds < 1:
+        parser.error("measure at least 10 shots and one round")
+    arguments.largest = arguments.shots * (10 if arguments.full else 1)
+    return arguments
+
+
+if __name__ == "__main__":
+    sys.exit(main())

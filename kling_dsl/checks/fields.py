@@ -1,0 +1,169 @@
+"""Checks every field of a request against the limits that the model's sheet states for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kling_dsl import ir
+from kling_dsl.diagnostics import Diagnostic, Edit, Fix, Note, error, warning
+from kling_dsl.money import dollars
+from kling_dsl.profiles import Field, Profile
+from kling_dsl.source import Span
+
+
+def check_prompt_length(request: ir.Request, profile: Profile) -> Iterator[Diagnostic]:
+    """Report a final prompt (heading, camera, look and dialogue included) that is longer than the model reads."""
+    path = profile.roles.get("shot-prompt" if request.multi else "prompt")
+    limit = profile.paths[path].max_characters if path else None
+    if limit is None:
+        return
+    for shot in request.shots:
+        if len(shot.prompt) > limit:
+            over = len(shot.prompt) - limit
+            part = "in a CLIP " if request.multi else ""
+            yield error(
+                "prompt-too-long",
+                f'the prompt of "{shot.id}" has {len(shot.prompt):,} characters, and {profile.name} reads {limit:,} {part}at most',
+                shot.span,
+                label=f"{over:,} too many",
+                notes=(basis(profile, profile.paths[path or ""]),),
+                hint="the heading, the camera words, the look and the dialogue count as well: see `kling compile --only " + request.id + "`",
+            )
+
+
+def check_length(request: ir.Request, profile: Profile) -> Iterator[Diagnostic]:
+    """Report a clip, or a shot in one, that is shorter or longer than the model makes."""
+    field = profile.paths[profile.roles["duration"]]
+    low, high = field.min or 0, field.max
+    seconds = request.seconds
+    if seconds < low or (high is not None and seconds > high):
+        nearest = int(low) if seconds < low else int(high or 0)
+        price = profile.prices[-1].usd_per_second * nearest
+        what = f'the CLIP "{request.id}"' if request.multi else f'the shot "{request.id}"'
+        yield error(
+            "clip-length-limit",
+            f"{what} lasts {seconds} s, and {profile.name} makes {low} to {high} s",
+            request.span,
+            notes=(basis(profile, field),),
+            hint=f"the nearest length is {nearest}s, for about {dollars(price)}" + ("; or split it" if seconds > nearest else ""),
+        )
+    if request.multi and "shot-duration" in profile.roles:
+        field = profile.paths[profile.roles["shot-duration"]]
+        for shot in request.shots:
+            if shot.seconds < (field.min or 0) or (field.max is not None and shot.seconds > field.max):
+                yield error(
+                    "shot-length-limit",
+                    f'the shot "{shot.id}" lasts {shot.seconds} s, and in a CLIP {profile.name} makes {field.min} to {field.max} s',
+                    shot.span,
+                    notes=(basis(profile, field),),
+                    hint="change its length",
+                )
+
+
+def check_shot_count(request: ir.Request, profile: Profile) -> Iterator[Diagnostic]:
+    """Report a CLIP with more shots than the model cuts, or a CLIP for a model that makes none."""
+    if not request.multi:
+        return
+    path = profile.roles.get("shots")
+    if path is None:
+        yield error(
+            "clip-not-taken",
+            f"{profile.name} makes no clips of several shots",
+            request.span,
+            hint="write the shots without CLIP and END CLIP: each is a clip of its own then",
+        )
+        return
+    field = profile.paths[path]
+    count = len(request.shots)
+    if field.max_items is not None and count > field.max_items:
+        yield error(
+            "too-many-shots",
+            f'the CLIP "{request.id}" has {count} shots, and {profile.name} cuts {field.max_items} at most',
+            request.span,
+            also=tuple(shot.span for shot in request.shots[field.max_items :]),
+            notes=(basis(profile, field),),
+            hint="split it into two CLIPs: the price is by the second, so grouping saves nothing",
+        )
+
+
+def check_values(request: ir.Request, profile: Profile) -> Iterator[Diagnostic]:
+    """Report a value that the model's field does not take, and one that it takes with a doubt."""
+    for role, key, value in (("aspect", "aspect", request.aspect), ("shot-type", "type", request.shot_type)):
+        path = profile.roles.get(role)
+        if value is not None and path is not None:
+            yield from _check_value(key, value, profile.paths[path], profile, request.places.get(key, request.span))
+    keywords = {name: keyword for keyword, name in profile.attributes.items()}
+    for name, value in request.extra.items():
+        keyword = keywords[name]
+        yield from _check_value(keyword, value, profile.fields[name], profile, request.places.get(keyword, request.span))
+
+
+def check_taken(request: ir.Request, profile: Profile) -> Iterator[Diagnostic]:
+    """Report what a film states and the model has no field for: it would be ignored and the clip billed."""
+    roles = profile.roles
+    stated: tuple[tuple[str, str, object], ...] = (
+        ("start-frame", "start", request.start),
+        ("end-frame", "end", request.end),
+        ("shot-type", "type", request.shot_type),
+    )
+    for role, key, value in stated:
+        if value is not None and role not in roles:
+            yield error(
+                "attribute-not-taken",
+                f"{profile.name} has no {key}:, so it would be ignored and the clip billed",
+                request.places.get(key, request.span),
+                hint="delete it, or choose a model that has it (see `kling models`)",
+            )
+    for role, key, value in (("audio", "audio", request.audio), ("aspect", "aspect", request.aspect)):
+        if value is not None and value is not False and role not in roles:
+            yield warning(
+                "setting-not-taken",
+                f"{profile.name} has no field for {key}, so what the film says of it is not sent",
+                request.places.get(key, request.span),
+                hint="the clip takes what the model gives: see `kling models " + profile.name + "`",
+            )
+
+
+def basis(profile: Profile, field: Field) -> Note:
+    """Return where a limit of the sheet was read and how sure it is."""
+    source = profile.sources[field.source]
+    return Note(f"the limit is {field.confidence}: {source.title}, {source.date}")
+
+
+def _check_value(key: str, value: bool | int | float | str, field: Field, profile: Profile, span: Span) -> Iterator[Diagnostic]:
+    if field.values and value not in field.values:
+        from kling_dsl import spelling
+
+        near = spelling.nearest(str(value), [str(known) for known in field.values])
+        yield error(
+            "value-not-taken",
+            f'{profile.name} takes no {key} "{value}"',
+            span,
+            notes=(basis(profile, field),),
+            hint=f"did you mean {near}?" if near else f"it takes {', '.join(str(known) for known in field.values)}",
+            fix=Fix(f"write {near}", (Edit(span, near),)) if near and key in ("aspect", "type") and len(str(value)) == span.end_column - span.column else None,
+        )
+    elif str(value) in field.doubtful:
+        yield warning(
+            "value-doubtful",
+            f'{key}: {value} may not do what it says: {field.doubtful[str(value)]}',
+            span,
+            notes=(basis(profile, field),),
+        )
+    if isinstance(value, str):
+        if field.max_characters is not None and len(value) > field.max_characters:
+            yield error(
+                "value-not-taken",
+                f"{key} has {len(value):,} characters, and {profile.name} reads {field.max_characters:,} at most",
+                span,
+                notes=(basis(profile, field),),
+                hint="shorten it",
+            )
+    elif not isinstance(value, bool) and ((field.min is not None and value < field.min) or (field.max is not None and value > field.max)):
+        yield error(
+            "value-not-taken",
+            f"{key} is {value}, and {profile.name} takes {field.min} to {field.max}",
+            span,
+            notes=(basis(profile, field),),
+            hint="choose a value between the two",
+        )

@@ -1,0 +1,137 @@
+"""Checks a film as a whole: ids, chains of frames, references that nobody uses, requests that repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from decimal import Decimal
+
+import msgspec
+
+from kling_dsl import ir, spelling
+from kling_dsl.diagnostics import Diagnostic, Edit, Fix, Note, error, warning
+from kling_dsl.money import dollars
+from kling_dsl.source import Span
+
+
+class Named(msgspec.Struct, frozen=True, eq=False):
+    """A request with the line it begins at and, when it could be emitted, its fingerprint."""
+
+    request: ir.Request
+    line: int
+    fingerprint: str = ""
+
+
+def check_ids(named: Sequence[Named], file: str) -> Iterator[Diagnostic]:
+    """Report ids that two shots or clips share."""
+    first: dict[str, Span] = {}
+    for item in named:
+        spans = [(item.request.id, item.request.span)]
+        if item.request.multi:
+            spans += [(shot.id, shot.span) for shot in item.request.shots]
+        for name, span in spans:
+            if name not in first:
+                first[name] = Span(file, span.line + item.line, span.column, span.end_line + item.line, span.end_column)
+                continue
+            here = span.moved(file, item.line)
+            yield error(
+                "duplicate-id",
+                f'the id "{name}" is used twice',
+                here,
+                notes=(Note("it was used here first", first[name]),),
+                hint="rename one of them: a new id does not change the request",
+            )
+
+
+def check_chains(named: Sequence[Named], file: str) -> Iterator[Diagnostic]:
+    """Report a frame taken from a clip that does not exist, from inside a group, or from one's own future."""
+    links = {
+        item.request.id: tuple(frame for frame in (item.request.start, item.request.end) if isinstance(frame, ir.LastFrame))
+        for item in named
+    }
+    inner = {shot.id: item.request.id for item in named if item.request.multi for shot in item.request.shots}
+    for item in named:
+        for frame in links[item.request.id]:
+            span = frame.span.moved(file, item.line)
+            if frame.id in links:
+                if path := _way_back(frame.id, item.request.id, links):
+                    yield error(
+                        "frame-cycle",
+                        f'"{item.request.id}" needs the last frame of "{frame.id}", which needs its own',
+                        span,
+                        notes=(Note(" needs ".join((item.request.id, *path))),),
+                        hint="start one of them from a picture",
+                    )
+            elif frame.id in inner:
+                group = inner[frame.id]
+                yield error(
+                    "frame-inside-clip",
+                    f'"{frame.id}" is a shot inside the CLIP "{group}", and only the clip as a whole has a last frame',
+                    span,
+                    hint=f"write `end of {group}`",
+                    fix=Fix(f"write {group}", (Edit(span, group),)),
+                )
+            else:
+                near = spelling.nearest(frame.id, links)
+                yield error(
+                    "unknown-frame",
+                    f'no shot or clip is called "{frame.id}"',
+                    span,
+                    hint=f"did you mean {near}?" if near else "name the id of a shot or a clip of this film",
+                    fix=Fix(f"write {near}", (Edit(span, near),)) if near and spelling.edit_distance(near, frame.id) == 1 else None,
+                )
+
+
+def check_unused(references: Sequence[ir.Reference], used: Collection[str], file: str) -> Iterator[Diagnostic]:
+    """Report references that the film itself declares and no shot uses; an imported cast may serve other films."""
+    for reference in references:
+        if reference.name not in used and reference.span.file == file:
+            yield warning(
+                "unused-reference",
+                f"{reference.name} is declared, and no shot uses it",
+                reference.span,
+                hint=f"mention it as @{reference.name}, or delete it",
+            )
+
+
+def check_repeats(named: Sequence[Named], file: str) -> Iterator[Diagnostic]:
+    """Report a request that is the same as an earlier one to the last character."""
+    first: dict[str, Named] = {}
+    for item in named:
+        if not item.fingerprint:
+            continue
+        earlier = first.setdefault(item.fingerprint, item)
+        if earlier is not item:
+            yield warning(
+                "repeated-request",
+                f'"{item.request.id}" asks for exactly what "{earlier.request.id}" asks for',
+                item.request.span.moved(file, item.line),
+                notes=(Note("the first stands here", earlier.request.span.moved(file, earlier.line)),),
+                hint="write `takes: 2` at the first to have it twice, or say what differs",
+            )
+
+
+def check_budget(total_usd: Decimal, settings: ir.Settings, span: Span) -> Iterator[Diagnostic]:
+    """Report a film that costs more than its title page allows."""
+    budget = settings.budget_usd
+    if budget is not None and total_usd > budget:
+        yield warning(
+            "over-budget",
+            f"the film costs {dollars(total_usd)}, which is {dollars(total_usd - budget)} over its budget of {dollars(budget)}",
+            span,
+            hint="`kling plan` refuses it; shorten it, take fewer takes, or price a draft model with `kling plan --model`",
+        )
+
+
+def _way_back(start: str, goal: str, links: Mapping[str, tuple[ir.LastFrame, ...]]) -> tuple[str, ...] | None:
+    """Return the ids from `start` to `goal` along the frames they need, or None."""
+    seen: set[str] = set()
+    pending: list[tuple[str, ...]] = [(start,)]
+    while pending:
+        path = pending.pop()
+        if path[-1] == goal:
+            return path
+        if path[-1] in seen:
+            continue
+        seen.add(path[-1])
+        pending += [(*path, frame.id) for frame in links.get(path[-1], ())]
+    return None

@@ -1,0 +1,185 @@
+"""Reads a film and what it imports, expands templates, parses."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from kling_dsl import nodes, parser
+from kling_dsl.compiler.result import Options, top_of
+from kling_dsl.diagnostics import Diagnostic, Edit, Fix, Note, error
+from kling_dsl.source import Span
+from kling_dsl.world import Unreadable, World
+
+MAX_IMPORT_DEPTH = 50
+"""Deeper than any cast file needs; bounds what a link that leads back into its own folder can ask for."""
+
+_MARKS = ("{{", "{%", "{#")
+_GIVEN = re.compile(r"(Param|Data)[ \t]+([^\W\d]\w*)[ \t]*:[ \t]*(.*?)[ \t]*\Z")
+
+
+class Loaded(msgspec.Struct, frozen=True, eq=False):
+    """A parsed file; `source_map` leads from its expanded text back to the writer's, None when there was no template."""
+
+    screenplay: nodes.Screenplay
+    text: str
+    source_map: Any = None
+
+
+class Loader:
+    """Loads the files of one film."""
+
+    def __init__(self, world: World, options: Options, known: parser.Blocks) -> None:
+        self.world = world
+        self.options = options
+        self.known = known
+        self.loaded: dict[str, Loaded] = {}
+        self.files: list[str] = []
+        self.diagnostics: list[Diagnostic] = []
+        self._values: dict[str, object] = {}
+
+    def load_film(self, path: str) -> Loaded | None:
+        """Load a film and, below it, its imports; None when the film itself cannot be read."""
+        content = self.world.read_text(path)
+        self.files.append(path)
+        if isinstance(content, Unreadable):
+            self.diagnostics.append(
+                error("unreadable-file", f"{path}: {content.message}", top_of(path), hint="a film is a text file in UTF-8")
+            )
+            return None
+        return self._load(path, content, ())
+
+    @property
+    def imports(self) -> tuple[Loaded, ...]:
+        """What was loaded besides the film, in the order in which it was found."""
+        return tuple(self.loaded.values())[1:]
+
+    def _load(self, path: str, content: str, chain: tuple[str, ...]) -> Loaded:
+        text = content.replace("\r\n", "\n").replace("\r", "\n") if "\r" in content else content
+        source_map = None
+        if any(mark in text for mark in _MARKS):
+            text, source_map = self._expand(path, text)
+        loaded = Loaded(parser.parse(text, file=path, known=self.known), text, source_map)
+        self.loaded[path] = loaded
+        for placed in loaded.screenplay.blocks:
+            if isinstance(placed.block.node, nodes.Import):
+                self._import(path, placed.line, placed.block.node, (*chain, path))
+        return loaded
+
+    def _import(self, path: str, line: int, node: nodes.Import, chain: tuple[str, ...]) -> None:
+        span = node.path.span.moved(path, line)
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(path), node.path.value))
+        shown = (Note(" imports ".join((*chain, target))),)
+        if target.startswith(("/", "../")) or target == ".." or "\\" in target:
+            self._say("outside-root", f'"{node.path.value}" leads out of the project', span, shown, "copy the file into the project")
+            return
+        if target in chain:
+            self._say("import-cycle", f"{target} imports itself", span, shown, "move what both need into a third file")
+            return
+        if len(chain) > MAX_IMPORT_DEPTH:
+            self._say("import-cycle", f"imports go more than {MAX_IMPORT_DEPTH} files deep", span, shown[:0], "import the cast directly")
+            return
+        if target in self.loaded:
+            return
+        content = self.world.read_text(target)
+        self.files.append(target)
+        if isinstance(content, Unreadable):
+            slug = "outside-root" if content.reason == "outside" else "missing-import" if content.reason == "missing" else "unreadable-file"
+            self._say(slug, f"{target}: {content.message}", span, shown, "the path is relative to the file that imports it")
+            return
+        self._load(target, content, chain)
+
+    def _say(self, slug: str, message: str, span: Span, notes: tuple[Note, ...], hint: str) -> None:
+        self.diagnostics.append(error(slug, message, span, notes=notes, hint=hint))
+
+    def _expand(self, path: str, text: str) -> tuple[str, Any]:
+        from kling_dsl import templates
+
+        self._read_values(path, text)
+        expansion = templates.expand(text, file=path, values=self._values, read=self._read_template)
+        self.diagnostics += expansion.diagnostics
+        return expansion.text, expansion.source_map
+
+    def _read_template(self, path: str) -> str | None:
+        content = self.world.read_text(path)
+        self.files.append(path)
+        return None if isinstance(content, Unreadable) else content.replace("\r\n", "\n").replace("\r", "\n")
+
+    def _read_values(self, path: str, text: str) -> None:
+        """Take the values that templates may use from the title page, and those given from outside over them."""
+        first = not self._values
+        for number, line in _title_lines(text):
+            if match := _GIVEN.match(line):
+                kind, name, value = match.groups()
+                if kind == "Param":
+                    self._values.setdefault(name, value)
+                elif name not in self._values and name not in self.options.data:
+                    span = Span(path, number, match.start(3) + 1, number, match.end(3) + 1)
+                    target = posixpath.normpath(posixpath.join(posixpath.dirname(path), value))
+                    self._values[name] = self._read_data(target, span)
+        if first:
+            for name, target in self.options.data.items():
+                self._values[name] = self._read_data(target, top_of(path))
+            self._values.update(self.options.values)
+
+    def _read_data(self, target: str, span: Span) -> object:
+        from kling_dsl import templates
+
+        if target.startswith(("/", "../")) or target == "..":
+            self._say("outside-root", f"{target} leads out of the project", span, (), "copy the file into the project")
+            return []
+        content = self.world.read_text(target)
+        self.files.append(target)
+        if isinstance(content, Unreadable):
+            slug = "outside-root" if content.reason == "outside" else "bad-data"
+            self._say(slug, f"{target}: {content.message}", span, (), "the path is relative to the file that names it")
+            return []
+        value, found = templates.parse_data(content, path=target)
+        self.diagnostics += found
+        return [] if value is None else value
+
+
+def _title_lines(text: str) -> list[tuple[int, str]]:
+    """Return the numbered lines of a title page as they stand before templates are expanded."""
+    lines: list[tuple[int, str]] = []
+    for number, line in enumerate(text.split("\n"), 1):
+        bare = line.strip()
+        if not bare and lines:
+            break
+        if bare and not bare.startswith("#"):
+            if ":" not in bare and "{" not in bare:
+                break
+            lines.append((number, line.rstrip()))
+    return lines
+
+
+def to_writer(diagnostic: Diagnostic, loaded: Mapping[str, Loaded]) -> Diagnostic:
+    """Lead a diagnostic about expanded text back to the template that the writer knows."""
+    entry = loaded.get(diagnostic.span.file)
+    if entry is None or entry.source_map is None:
+        return diagnostic
+    span, notes = entry.source_map.locate(diagnostic.span)
+    also = tuple(located for other in diagnostic.also if (located := _locate(other, loaded)).line == span.line)
+    own = tuple(Note(note.message, _locate(note.span, loaded) if note.span else None) for note in diagnostic.notes)
+    fix = diagnostic.fix
+    if fix is not None:
+        # What a loop or a value wrote cannot be mended at one place; what the writer typed can.
+        edits = tuple((edit, entry.source_map.locate(edit.span)) for edit in fix.edits)
+        plain = not any(found for _, (_, found) in edits)
+        fix = Fix(fix.title, tuple(Edit(place, edit.text) for edit, (place, _) in edits)) if plain else None
+    return msgspec.structs.replace(diagnostic, span=span, also=also, notes=(*own, *notes), fix=fix)
+
+
+def _locate(span: Span, loaded: Mapping[str, Loaded]) -> Span:
+    entry = loaded.get(span.file)
+    if entry is None or entry.source_map is None:
+        return span
+    located: Span = entry.source_map.locate(span)[0]
+    return located
+
+
+__all__ = ["MAX_IMPORT_DEPTH", "Loaded", "Loader", "to_writer"]

@@ -1,0 +1,330 @@
+"""Compiles a film: reads, lowers, emits, checks and prices it, and remembers every part that did not change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+
+import msgspec
+
+from kling_dsl import checks, costs, ir, lowering, nodes, parser
+from kling_dsl.compiler.loading import Loaded, Loader, to_writer
+from kling_dsl.compiler.media import MediaBook
+from kling_dsl.compiler.result import Built, Compilation, Item, Options, top_of
+from kling_dsl.diagnostics import Diagnostic, error, has_errors
+from kling_dsl.emitter import Emitter, fingerprint
+from kling_dsl.profiles import Profile
+from kling_dsl.sheets import Profiles
+from kling_dsl.source import Span
+from kling_dsl.world import World
+
+MAX_DIAGNOSTICS = 1000
+"""More than anybody reads at once; what is left out is counted."""
+
+
+class Result(msgspec.Struct, frozen=True, eq=False):
+    """A compiled unit: what it asks for, the names it uses and what is wrong with it, lines counted from its first."""
+
+    scene: lowering.Scene
+    unit: lowering.Unit
+    built: Built | None
+    used: frozenset[str]
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def compile_film(path: str, world: World, options: Options, *, profiles: Profiles) -> Compilation:
+    """Compile the film at a path from the project's root; whatever is wrong with it is in the result's diagnostics."""
+    return Session(profiles).compile(path, world, options)
+
+
+class Session:
+    """Compiles films again and again; what did not change since the last time is not done again.
+
+    A session holds no file open and never writes. It serves one thread.
+    """
+
+    def __init__(self, profiles: Profiles) -> None:
+        self.profiles = profiles
+        self._blocks: parser.Blocks = {}
+        self._results: dict[object, Result] = {}
+        self._scenes: dict[object, tuple[object, lowering.Scene, tuple[Diagnostic, ...]]] = {}
+        self._casts: tuple[object, lowering.Cast, tuple[Diagnostic, ...]] | None = None
+        self._films: tuple[object, lowering.Scene, tuple[Diagnostic, ...]] | None = None
+        self._emitters: dict[str, tuple[Emitter, checks.RuleBook]] = {}
+        self._book: MediaBook | None = None
+        self._kept: object = None
+        self._options = Options()
+
+    def compile(self, path: str, world: World, options: Options) -> Compilation:
+        """Compile the film at a path from the project's root."""
+        loader = Loader(world, options, self._blocks)
+        film = loader.load_film(path)
+        if film is None:
+            return self._nothing(path, loader)
+        self._forget_what_changed(world, options)
+        assert self._book is not None, "a book is opened before it is read"
+        files = (film, *loader.imports)
+        found = loader.diagnostics
+        for file in files:
+            _collect(file, found)
+        cast = self._declare(files, found)
+        scene = self._resolve_film(film, cast, found, options=options)
+        results = self._compile_units(film, scene, found)
+        references = tuple(cast.names.values())
+        used = frozenset().union(*(result.used for result in results))
+        items = tuple(Item(result.unit.line, result.built) for result in results if result.built is not None)
+        models = tuple({item.built.request.model: item for item in items})
+        found += self._check_film(path, film, items, references, used, scene, models)
+        located = None
+        if film.source_map is not None:
+            located = {item.line: film.source_map.locate(Span(path, item.line, 1, item.line, 2))[0].line for item in items}
+        self._kept = files
+        diagnostics = _order(found, path, loader.loaded, options)
+        return Compilation(
+            file=path,
+            settings=scene.settings,
+            diagnostics=_cap(diagnostics),
+            failed=has_errors(diagnostics),
+            items=items,
+            profiles=self.profiles,
+            expanded=film.text,
+            locate=located,
+            files=tuple(dict.fromkeys(loader.files)),
+            video_seconds=self._book.video_seconds,
+        )
+
+    def _forget_what_changed(self, world: World, options: Options) -> None:
+        if self._book is None or options != self._options or not self._book.is_current(world):
+            self._book = MediaBook(world)
+            self._results = {}
+            self._emitters = {}
+            self._options = options
+        self._book.world = world
+
+    def _declare(self, files: tuple[Loaded, ...], found: list[Diagnostic]) -> lowering.Cast:
+        definitions = [
+            (file.screenplay.file, placed.line, placed.block.node)
+            for file in (*files[1:], files[0])
+            for placed in file.screenplay.blocks
+            if type(placed.block.node) is nodes.Definition
+        ]
+        key = tuple((file, line, id(node)) for file, line, node in definitions)
+        if self._casts is None or self._casts[0] != key:
+            self._casts = (key, *lowering.declare_cast(definitions))
+        found += self._casts[2]
+        return self._casts[1]
+
+    def _resolve_film(self, film: Loaded, cast: lowering.Cast, found: list[Diagnostic], *, options: Options) -> lowering.Scene:
+        first = film.screenplay.blocks[0] if film.screenplay.blocks else None
+        page = first.block.node if first and isinstance(first.block.node, nodes.TitlePage) else None
+        line = first.line if first else 1
+        path = film.screenplay.file
+        key = (path, line, id(page) if page else None, id(cast), options.model)
+        if self._films is None or self._films[0] != key:
+            own: list[Diagnostic] = []
+            settings, choices = lowering.resolve_title(page, own.append, profiles=self.profiles)
+            if choices.look is not None:
+                lowering.report_names(choices.look, cast, own.append)
+            scene = lowering.Scene(settings, cast, self.profiles, path.rpartition("/")[0], choices, only_model=options.model)
+            self._films = (key, scene, tuple(diagnostic.moved(path, line) for diagnostic in own))
+            self._scenes = {}
+        found += self._films[2]
+        return self._films[1]
+
+    def _compile_units(self, film: Loaded, scene: lowering.Scene, found: list[Diagnostic]) -> list[Result]:
+        path = film.screenplay.file
+        before, self._results = self._results, {}
+        scenes: dict[object, tuple[object, lowering.Scene, tuple[Diagnostic, ...]]] = {}
+        names = frozenset(r.name for r in scene.cast.capitals.values())
+        caseless = tuple(name for name in names if name.upper() == name.lower())
+        here = scene
+        heading: nodes.Placed | None = None
+        results: list[Result] = []
+        for unit in lowering.group_units(film.screenplay, found.append):
+            if unit.heading is not heading:
+                heading = unit.heading
+                here = self._enter(scene, heading, scenes)
+            key: object = (id(here), id(unit.members[0][1]))
+            if len(unit.members) > 1:
+                key = (id(here), *((offset, id(block)) for offset, block in unit.members))
+            result = before.get(key) or self._results.get(key)
+            if result is None:
+                result = self._compile_unit(unit, here, names, caseless)
+            elif result.unit.line != unit.line:
+                result = msgspec.structs.replace(result, unit=unit)
+            self._results[key] = result
+            results.append(result)
+            for diagnostic in result.diagnostics:
+                found.append(diagnostic.moved(path, unit.line))
+        for placed in film.screenplay.blocks:
+            if type(placed.block.node) is nodes.Heading:
+                self._enter(scene, placed, scenes)
+                found += (d.moved(path, placed.line) for d in scenes[id(placed.block)][2])
+        self._scenes = scenes
+        return results
+
+    def _enter(
+        self,
+        film: lowering.Scene,
+        heading: nodes.Placed | None,
+        scenes: dict[object, tuple[object, lowering.Scene, tuple[Diagnostic, ...]]],
+    ) -> lowering.Scene:
+        if heading is None:
+            return film
+        key = id(heading.block)
+        known = scenes.get(key) or self._scenes.get(key)
+        if known is None:
+            assert isinstance(heading.block.node, nodes.Heading)
+            known = (heading.block, *lowering.enter_scene(film, heading.block.node))
+        scenes[key] = known
+        return known[1]
+
+    def _compile_unit(self, unit: lowering.Unit, scene: lowering.Scene, names: frozenset[str], caseless: tuple[str, ...]) -> Result:
+        """Run one unit through the passes: lower, emit, check, price."""
+        request, used, found = lowering.lower_unit(unit, scene)
+        diagnostics = list(found)
+        built = None
+        for offset, block in unit.members:
+            for passage in _passages(block.node):
+                diagnostics += (d.moved("", offset) for d in checks.check_prose(passage, names, caseless))
+        if request is not None:
+            profile = self.profiles.get(request.model)
+            assert profile is not None, "a request is lowered only with its sheet"
+            emitter, rules = self._for_model(profile)
+            emission = emitter.emit(request)
+            for check in checks.FIELD_CHECKS:
+                diagnostics += check(request, profile)
+            diagnostics += rules.check(request, emission.arguments)
+            diagnostics += checks.check_speech(request, profile, self._options.words_per_second)
+            diagnostics += self._check_frames(request, profile)
+            cost = self._price(request, emission.arguments, profile, diagnostics)
+            mark = "" if emission.after else fingerprint(profile.endpoint, emission.digested)
+            built = Built(request, emission, mark, cost)
+        return Result(scene, unit, built, used, tuple(diagnostics))
+
+    def _for_model(self, profile: Profile) -> tuple[Emitter, checks.RuleBook]:
+        known = self._emitters.get(profile.name)
+        if known is None:
+            assert self._book is not None, "a book is opened before a unit is compiled"
+            known = (Emitter(profile, self._book), checks.RuleBook(profile, self._book))
+            self._emitters[profile.name] = known
+        return known
+
+    def _check_frames(self, request: ir.Request, profile: Profile) -> Iterator[Diagnostic]:
+        assert self._book is not None, "a book is opened before a unit is compiled"
+        for frame in (request.start, request.end):
+            if isinstance(frame, ir.File):
+                yield from self._book.check_file(frame, (profile,), video=False)
+
+    def _price(
+        self, request: ir.Request, arguments: dict[str, object], profile: Profile, diagnostics: list[Diagnostic]
+    ) -> costs.Cost | None:
+        assert self._book is not None, "a book is opened before a unit is compiled"
+        seconds = self._book.video_seconds if len(profile.billing.seconds) > 1 else {}
+        cost = costs.price_take(arguments, profile, video_seconds=seconds)
+        if cost is None:
+            diagnostics.append(
+                error(
+                    "price-unknown",
+                    f'"{request.id}" is billed for the length of its input video too, and that is not known',
+                    request.span,
+                    hint="use a file of the project, and install the extra `media` (`pip install 'kling-dsl[media]'`)",
+                )
+            )
+        return cost
+
+    def _check_film(
+        self,
+        path: str,
+        film: Loaded,
+        items: tuple[Item, ...],
+        references: tuple[ir.Reference, ...],
+        used: frozenset[str],
+        scene: lowering.Scene,
+        models: tuple[str, ...],
+    ) -> Iterator[Diagnostic]:
+        book = self._book
+        assert book is not None, "a book is opened before a film is checked"
+        profiles = tuple(p for name in models or (scene.model,) if (p := self.profiles.get(name)) is not None)
+        named = [checks.Named(item.built.request, item.line, item.built.fingerprint) for item in items]
+        yield from checks.check_ids(named, path)
+        yield from checks.check_chains(named, path)
+        yield from checks.check_repeats(named, path)
+        for reference in references:
+            if reference.name in used or reference.span.file == path:
+                yield from book.check_reference(reference, profiles)
+        if items:
+            yield from checks.check_unused(references, used, path)
+        digests = {file: facts.sha256 for file, facts in book.measured.items()}
+        yield from checks.check_shared_pictures(tuple(r for r in references if r.name in used), digests)
+        total = sum((i.built.cost.usd * i.built.request.takes for i in items if i.built.cost is not None), Decimal(0))
+        yield from checks.check_budget(total, scene.settings, _entry_span(film, "Budget", path))
+        if not items and not references and not any(placed.block.diagnostics for placed in film.screenplay.blocks):
+            yield Diagnostic(
+                "no-shots", "warning", "this film has no shot", top_of(path), hint="write one: `SHOT door 5s wide`, and below it what is seen"
+            )
+
+    def _nothing(self, path: str, loader: Loader) -> Compilation:
+        return Compilation(
+            file=path,
+            settings=ir.Settings(),
+            diagnostics=tuple(loader.diagnostics),
+            failed=True,
+            items=(),
+            profiles=self.profiles,
+            expanded="",
+            locate=None,
+            files=tuple(loader.files),
+            video_seconds={},
+        )
+
+
+def _collect(file: Loaded, found: list[Diagnostic]) -> None:
+    for placed in file.screenplay.blocks:
+        for diagnostic in placed.block.diagnostics:
+            found.append(diagnostic.moved(file.screenplay.file, placed.line))
+
+
+def _passages(node: nodes.Node | None) -> Iterable[nodes.Passage]:
+    if type(node) is nodes.Shot:
+        if node.camera is not None:
+            yield node.camera
+        for part in node.body:
+            if type(part) is nodes.Passage:
+                yield part
+
+
+def _entry_span(film: Loaded, key: str, path: str) -> Span:
+    first = film.screenplay.blocks[0] if film.screenplay.blocks else None
+    if first and isinstance(first.block.node, nodes.TitlePage):
+        for entry in first.block.node.entries:
+            if entry.key.value == key and entry.value.value:
+                return entry.value.span.moved(path, first.line)
+    return top_of(path)
+
+
+def _order(found: list[Diagnostic], path: str, loaded: dict[str, Loaded], options: Options) -> tuple[Diagnostic, ...]:
+    """Return the diagnostics as the writer gets them: at the writer's places, at the project's levels, in reading order."""
+    kept: dict[Diagnostic, None] = {}
+    for diagnostic in found:
+        level = options.lints.get(diagnostic.slug) if diagnostic.severity != "error" else None
+        if level == "off":
+            continue
+        if level in ("error", "warning"):
+            diagnostic = msgspec.structs.replace(diagnostic, severity=level)
+        kept[to_writer(diagnostic, loaded)] = None
+    return tuple(sorted(kept, key=lambda d: (d.span.file != path, d.span.file, d.span.line, d.span.column)))
+
+
+def _cap(diagnostics: tuple[Diagnostic, ...]) -> tuple[Diagnostic, ...]:
+    if len(diagnostics) <= MAX_DIAGNOSTICS:
+        return diagnostics
+    left = diagnostics[MAX_DIAGNOSTICS:]
+    more = Diagnostic(
+        "too-many-diagnostics",
+        "error" if has_errors(left) else "note",
+        f"{len(left):,} more are not shown",
+        left[0].span,
+        hint="mend the first ones: the rest often go with them",
+    )
+    return (*diagnostics[:MAX_DIAGNOSTICS], more)

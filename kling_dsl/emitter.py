@@ -1,0 +1,160 @@
+"""Writes the arguments that a request sends, field by field as the model's sheet lists them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any, Protocol
+
+import msgspec
+
+from kling_dsl import ir
+from kling_dsl.calls import Asset
+from kling_dsl.profiles import Field, Profile
+
+Arguments = dict[str, Any]
+_canonical = msgspec.json.Encoder(order="sorted")
+
+
+class Emission(msgspec.Struct, frozen=True, eq=False):
+    """What a request sends. In `arguments` a file stands as its asset's address; `digested` is the same with local
+    files by their content alone, which is what the fingerprint is taken from."""
+
+    arguments: Arguments
+    digested: Arguments
+    assets: tuple[Asset, ...]
+    after: tuple[str, ...]
+
+
+class Digests(Protocol):
+    """Where the SHA-256 of a local media file is found by its path."""
+
+    def get(self, path: str, default: str = "") -> str:
+        """Return the digest, or the default for a file that cannot be read."""
+        ...
+
+
+class Emitter:
+    """Emits the requests of one model; `digests` gives the SHA-256 of every local media file by its path."""
+
+    def __init__(self, profile: Profile, digests: Digests) -> None:
+        self.profile = profile
+        self._digests = digests
+        self._elements: dict[str, tuple[ir.Reference, Arguments, Arguments]] = {}
+        self._writers = tuple((name, self._writer(name, field)) for name, field in profile.fields.items())
+        nested = {role: path.rpartition(".")[2] for role, path in profile.roles.items()}
+        self._names = nested
+        self._shot_length = _length_writer(profile.paths[profile.roles["shot-duration"]]) if "shot-duration" in profile.roles else str
+
+    def emit(self, request: ir.Request) -> Emission:
+        """Return what the request sends, in the order of the sheet's fields; what is not given is left out."""
+        arguments: Arguments = {}
+        for name, write in self._writers:
+            value = write(request)
+            if value is not None:
+                arguments[name] = value
+        files = [*self._frame_files(request), *(f for b in request.bindings for f in b.reference.media if isinstance(f, ir.File))]
+        after = tuple(frame.id for frame in (request.start, request.end) if isinstance(frame, ir.LastFrame))
+        if not files:
+            return Emission(arguments, arguments, (), after)
+        digested = dict(arguments)
+        roles = self.profile.roles
+        for role, write in (("elements", self._element_of), ("images", self._image_of), ("videos", self._video_of)):
+            name = roles.get(role, "")
+            if name in digested:
+                digested[name] = [write(binding)[1] for binding in request.bindings if binding.place == role]
+        for role, frame in (("start-frame", request.start), ("end-frame", request.end)):
+            if isinstance(frame, ir.File) and roles.get(role) in digested:
+                digested[roles[role]] = f"asset:{self._digests.get(frame.path, '')}"
+        paths = dict.fromkeys(file.path for file in files)
+        return Emission(arguments, digested, tuple(Asset(self._digests.get(path, ""), path) for path in paths), after)
+
+    def _frame_files(self, request: ir.Request) -> list[ir.File]:
+        return [frame for frame in (request.start, request.end) if isinstance(frame, ir.File)]
+
+    def _writer(self, name: str, field: Field) -> Callable[[ir.Request], Any]:
+        default = float(field.default) if isinstance(field.default, Decimal) else field.default
+        if field.send != "always":
+            default = None
+        length = _length_writer(field)
+        writers: dict[str | None, Callable[[ir.Request], Any]] = {
+            "prompt": lambda request: None if request.multi else request.shots[0].prompt,
+            "shots": lambda request: self._shots(request) if request.multi else None,
+            "duration": lambda request: length(request.seconds),
+            "audio": lambda request: default if request.audio is None else request.audio,
+            "aspect": lambda request: default if request.aspect is None else request.aspect,
+            "shot-type": lambda request: default if request.shot_type is None else request.shot_type,
+            "start-frame": lambda request: None if request.start is None else self._address(request.start)[0],
+            "end-frame": lambda request: None if request.end is None else self._address(request.end)[0],
+            "elements": lambda request: self._bound(request, "elements", self._element_of),
+            "images": lambda request: self._bound(request, "images", self._image_of),
+            "videos": lambda request: self._bound(request, "videos", self._video_of),
+            "voices": lambda request: list(request.voices) or None,
+            None: lambda request: request.extra.get(name, default),
+        }
+        return writers[field.role]
+
+    def _shots(self, request: ir.Request) -> list[Arguments]:
+        prompt, seconds = self._names["shot-prompt"], self._names.get("shot-duration")
+        if seconds is None:
+            return [{prompt: shot.prompt} for shot in request.shots]
+        return [{prompt: shot.prompt, seconds: self._shot_length(shot.seconds)} for shot in request.shots]
+
+    def _bound(self, request: ir.Request, place: str, write: Callable[[ir.Binding], tuple[Any, Any]]) -> list[Any] | None:
+        return [write(binding)[0] for binding in request.bindings if binding.place == place] or None
+
+    def _element_of(self, binding: ir.Binding) -> tuple[Arguments, Arguments]:
+        reference = binding.reference
+        known = self._elements.get(reference.name)
+        if known is not None and known[0] is reference:
+            return known[1], known[2]
+        names = self._names
+        sent: list[Arguments] = []
+        for which in (0, 1):
+            element: Arguments = {}
+            if reference.front is not None and "element-front" in names:
+                element[names["element-front"]] = self._address(reference.front)[which]
+            if reference.angles and "element-angles" in names:
+                element[names["element-angles"]] = [self._address(angle)[which] for angle in reference.angles]
+            if reference.video is not None and "element-video" in names:
+                element[names["element-video"]] = self._address(reference.video)[which]
+            if reference.voice and "element-voice" in names:
+                element[names["element-voice"]] = reference.voice
+            sent.append(element)
+        self._elements[reference.name] = (reference, sent[0], sent[1])
+        return sent[0], sent[1]
+
+    def _image_of(self, binding: ir.Binding) -> tuple[str, str]:
+        picture = binding.reference.image or binding.reference.front
+        assert picture is not None, "only a reference with a picture is bound as one"
+        return self._address(picture)
+
+    def _video_of(self, binding: ir.Binding) -> tuple[str, str]:
+        assert binding.reference.video is not None, "only a reference with a video is bound as one"
+        return self._address(binding.reference.video)
+
+    def _address(self, frame: ir.Frame) -> tuple[str, str]:
+        if isinstance(frame, ir.Address):
+            return frame.url, frame.url
+        if isinstance(frame, ir.LastFrame):
+            return f"frame:{frame.id}/end", f"frame:{frame.id}/end"
+        digest = self._digests.get(frame.path, "")
+        return Asset(digest, frame.path).address, f"asset:{digest}"
+
+
+def fingerprint(endpoint: str, digested: Arguments) -> str:
+    """Return the SHA-256 of the canonical JSON of an endpoint and its arguments, in hexadecimal."""
+    return hashlib.sha256(_canonical.encode({"endpoint": endpoint, "arguments": digested})).hexdigest()
+
+
+def chained(digested: Arguments, fingerprints: Mapping[str, str]) -> Arguments:
+    """Return the arguments with each frame of another clip named by that clip's fingerprint, since ids may change."""
+    return {
+        name: f"frame:{fingerprints.get(value[6:-4], '')}/end" if isinstance(value, str) and value.startswith("frame:") else value
+        for name, value in digested.items()
+    }
+
+
+def _length_writer(field: Field) -> Callable[[int], str | int]:
+    return str if field.type == "string" else int

@@ -1,0 +1,310 @@
+"""Words the prompt of a shot: folds its prose, binds its names to the request's references, says its dialogue."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from kling_dsl import ir, nodes, spelling
+from kling_dsl.diagnostics import Diagnostic, Edit, Fix, error
+from kling_dsl.lowering.cast import NAME_RUN, Cast
+from kling_dsl.lowering.values import Report
+from kling_dsl.profiles import Profile
+from kling_dsl.source import Span
+
+_MARK = re.compile(
+    rf"(?P<at>@@)|(?<!\w)@(?P<name>{NAME_RUN})|\\(?P<literal>\#|\[\[)|(?P<note>\[\[)|^[ \t]*(?P<bang>!)|(?P<voice><<<\s*voice[^>\n]*>>>)",
+    re.MULTILINE,
+)
+_BY_HAND = re.compile(r"(?:Element|Image|Video|Voice)[0-9]+\Z", re.IGNORECASE)
+_SENTENCE_ENDS = (".", "!", "?", "…", "。", "！", "？", '."', '!"', '?"', ".”", "!”", "?”")
+_TRANSITIONS = frozenset(("FADE IN", "FADE OUT", "FADE TO BLACK", "CUT", "DISSOLVE", "SMASH CUT", "MATCH CUT", "INTERCUT", "WIPE", "IRIS OUT"))
+
+
+class Binder:
+    """Gives the names that one request uses their tags, in order of first use, and words its prompts."""
+
+    def __init__(self, cast: Cast, profile: Profile, report: Report) -> None:
+        self.cast = cast
+        self.profile = profile
+        self.report = report
+        self.bound: dict[str, ir.Binding] = {}
+        self.described: set[str] = set()
+        self.used: set[str] = set()
+        self.voices: dict[str, str] = {}
+        self.here = Span("", 0, 1, 0, 2)
+        """Where a name counts as used that stands in a heading or a look of another block."""
+        self._counts = {"elements": 0, "images": 0, "videos": 0}
+
+    def prompt(
+        self, shot: nodes.Shot, *, heading: nodes.Passage | None, look: nodes.Passage | None, offset: int, look_offset: int | None
+    ) -> tuple[str, tuple[ir.Speech, ...]]:
+        """Return the whole prompt of a shot and its spoken lines; `offset` is the line of the shot in its request.
+
+        The heading stands elsewhere, and so does a look without an offset: their mistakes are reported there.
+        """
+        forms = self.profile.prompt
+        speeches: list[ir.Speech] = []
+        parts: list[str] = []
+        for part in forms.order:
+            if part == "heading" and heading is not None:
+                parts.append(sentence(forms.heading, "heading", self.text(heading, None)))
+            elif part == "camera" and shot.camera is not None:
+                parts.append(sentence(forms.camera, "camera", self.text(shot.camera, offset)))
+            elif part == "look" and look is not None:
+                parts.append(sentence(forms.look, "look", self.text(look, look_offset)))
+            elif part == "action":
+                parts.append(self._action(shot.body, offset, speeches))
+        return " ".join(part for part in parts if part), tuple(speeches)
+
+    def text(self, passage: nodes.Passage, offset: int | None) -> str:
+        """Fold a passage and bind its names; with an `offset` its mistakes are reported, that many lines down."""
+        raw = passage.raw
+        parts: list[str] = []
+        position = 0
+        match = _MARK.search(raw)
+        if match is None:
+            return " ".join(raw.split())
+        while match:
+            start, end = match.span()
+            parts.append(raw[position:start])
+            group = match.lastgroup
+            if group == "name":
+                word, taken = self._mention(passage, match, offset)
+                parts.append(word)
+                end = start + 1 + taken
+            elif group == "note":
+                close = raw.find("]]", end)
+                if close < 0:
+                    parts.append(match[0])
+                else:
+                    parts[-1] = parts[-1].rstrip()
+                    end = close + 2
+            elif group == "at":
+                parts.append("@")
+            elif group == "literal":
+                parts.append(match[group])
+            elif group == "bang":
+                if passage.column > 1 and start == 0:
+                    parts.append(match[0])
+            else:
+                parts.append(match[0])
+                self._say(offset, _by_hand(match[0], passage.span(start, end)))
+            position = end
+            match = _MARK.search(raw, end)
+        parts.append(raw[position:])
+        return " ".join("".join(parts).split())
+
+    def mention(self, reference: ir.Reference, span: Span) -> str:
+        """Bind a reference and return what stands for it in the prompt."""
+        name = reference.name
+        self.used.add(name)
+        binding = self.bound.get(name)
+        if binding is not None:
+            return binding.tag
+        place = self._place(reference)
+        if place is None:
+            if reference.description and name not in self.described and not reference.media:
+                self.described.add(name)
+                return self.profile.prompt.described.format(name=name, description=reference.description)
+            if reference.media and name not in self.described:
+                self.described.add(name)
+                self.report(_unsupported(reference, self.profile, span))
+            return name
+        self._counts[place] += 1
+        forms = self.profile.prompt
+        form = {"elements": forms.element, "images": forms.image, "videos": forms.video}[place]
+        binding = ir.Binding(reference, form.format(n=self._counts[place]), place, span)  # type: ignore[arg-type]
+        self.bound[name] = binding
+        return binding.tag
+
+    def _place(self, reference: ir.Reference) -> str | None:
+        roles = self.profile.roles
+        if reference.front is not None and "element-front" in roles:
+            return "elements"
+        if reference.video is not None:
+            if "element-video" in roles:
+                return "elements"
+            return "videos" if "videos" in roles else None
+        if (reference.image is not None or reference.front is not None) and "images" in roles:
+            return "images"
+        return None
+
+    def _mention(self, passage: nodes.Passage, match: re.Match[str], offset: int | None) -> tuple[str, int]:
+        run = match["name"]
+        found = self.cast.find(run)
+        start = match.start()
+        if found is None:
+            span = passage.span(start, match.end())
+            if _BY_HAND.match(run) and run not in self.cast.names:
+                self._say(offset, _by_hand(match[0], span))
+            else:
+                self._say(offset, unknown_reference(run, span, self.cast))
+            return match[0], len(run)
+        reference, taken = found
+        self.used.add(reference.name)
+        binding = self.bound.get(reference.name)
+        if binding is not None:
+            return binding.tag, taken
+        span = self.here if offset is None else _down(passage.span(start, start + 1 + taken), offset)
+        return self.mention(reference, span), taken
+
+    def _action(self, body: nodes.Body, offset: int, speeches: list[ir.Speech]) -> str:
+        paragraphs: list[str] = []
+        parts: list[str] = []
+        for part in body:
+            if type(part) is nodes.Passage:
+                if words := self.text(part, offset):
+                    parts.append(words)
+            elif type(part) is nodes.Dialogue:
+                parts.append(self._speak(part, offset, speeches))
+            elif parts:
+                paragraphs.append(" ".join(parts))
+                parts = []
+        if parts:
+            paragraphs.append(" ".join(parts))
+        return "\n\n".join(paragraphs)
+
+    def _speak(self, line: nodes.Dialogue, offset: int, speeches: list[ir.Speech]) -> str:
+        words = self._plain(line.words, offset)
+        manner = self._plain(nodes.Passage(line.manner.value, line.manner.line, line.manner.column), offset) if line.manner else ""
+        reference = self.cast.capitals.get(unicodedata.normalize("NFC", line.name.value).upper())
+        if reference is None:
+            self._say(offset, _unknown_speaker(line, self.cast))
+            return f"{line.name.value}: {words}"
+        span = _down(line.name.span, offset)
+        if not words:
+            self._say(offset, error("empty-dialogue", f"{line.name.value} says nothing", line.name.span, hint="write the words after the colon"))
+        speaker = self.mention(reference, span)
+        if reference.voice and "voices" in self.profile.roles:
+            voice = self.voices.setdefault(reference.voice, self.profile.prompt.voice.format(n=len(self.voices) + 1))
+            speaker = f"{speaker} {voice}"
+        speeches.append(ir.Speech(reference.name, words, span))
+        forms = self.profile.prompt
+        if manner:
+            return forms.dialogue_with_manner.format(speaker=speaker, manner=manner, words=words)
+        return forms.dialogue.format(speaker=speaker, words=words)
+
+    def _plain(self, passage: nodes.Passage, offset: int) -> str:
+        """Fold words that are spoken: a name in them is said, so it is no reference."""
+        parts: list[str] = []
+        raw = passage.raw
+        position = 0
+        match = _MARK.search(raw)
+        while match:
+            start, end = match.span()
+            parts.append(raw[position:start])
+            if match.lastgroup == "name":
+                name = match["name"]
+                self._say(offset, _reference_in_dialogue(name, passage.span(start, end)))
+                parts.append(name)
+            elif match.lastgroup == "note" and (close := raw.find("]]", end)) >= 0:
+                parts[-1] = parts[-1].rstrip()
+                end = close + 2
+            elif match.lastgroup == "voice":
+                self._say(offset, _by_hand(match[0], passage.span(start, end)))
+            else:
+                parts.append({"at": "@", "literal": match["literal"]}.get(match.lastgroup or "", match[0]) or "")
+            position = end
+            match = _MARK.search(raw, end)
+        parts.append(raw[position:])
+        return " ".join("".join(parts).split())
+
+    def _say(self, offset: int | None, diagnostic: Diagnostic) -> None:
+        if offset is not None:
+            self.report(diagnostic if offset == 0 else diagnostic.moved("", offset))
+
+
+def report_names(passage: nodes.Passage, cast: Cast, report: Report) -> None:
+    """Report the mentions of a heading or a look that no definition declares."""
+    for match in _MARK.finditer(passage.raw):
+        span = passage.span(match.start(), match.end())
+        if match.lastgroup == "voice":
+            report(_by_hand(match[0], span))
+        elif match.lastgroup == "name" and cast.find(match["name"]) is None:
+            by_hand = _BY_HAND.match(match["name"])
+            report(_by_hand(match[0], span) if by_hand else unknown_reference(match["name"], span, cast))
+
+
+def sentence(form: str, part: str, text: str) -> str:
+    """Word a part of a prompt by its form, without a second full stop where the text ends a sentence already."""
+    if not text:
+        return ""
+    worded = form.format(**{part: text})
+    if form.endswith("}.") and text.endswith(_SENTENCE_ENDS):
+        return worded[:-1]
+    return worded
+
+
+def unknown_reference(name: str, span: Span, cast: Cast) -> Diagnostic:
+    """Word the mistake of a mention that no definition declares."""
+    if not name:
+        return error("unknown-reference", "this @ names no reference", span, hint="write the name straight after it, or @@ for the character itself")
+    near = spelling.nearest(name, cast.names)
+    at = Span(span.file, span.line, span.column, span.end_line, span.end_column)
+    return error(
+        "unknown-reference",
+        f"no definition declares @{name}",
+        at,
+        hint=f"did you mean @{near}?" if near else f"declare it with `CHARACTER {name}`, or write @@ for the character itself",
+        fix=Fix(f"write @{near}", (Edit(at, f"@{near}"),)) if near and spelling.edit_distance(name, near) == 1 else None,
+    )
+
+
+def _by_hand(text: str, span: Span) -> Diagnostic:
+    return error(
+        "tag-by-hand",
+        f"{text} is a name that the compiler gives out for each request",
+        span,
+        hint="declare a reference and mention it as @Name; it gets its number by itself",
+    )
+
+
+def _unsupported(reference: ir.Reference, profile: Profile, span: Span) -> Diagnostic:
+    what = "a video" if reference.video else "an element of pictures" if reference.front else "a loose picture"
+    return error(
+        "reference-not-accepted",
+        f"@{reference.name} is {what}, and {profile.name} takes none",
+        span,
+        hint="choose another model, or drop its pictures: then its description is sent in words",
+    )
+
+
+def _unknown_speaker(line: nodes.Dialogue, cast: Cast) -> Diagnostic:
+    name = line.name.value
+    if name in _TRANSITIONS or name.endswith(" TO"):
+        return error(
+            "transition",
+            f"{name}: is a transition, and a cut is made by a new SHOT",
+            line.name.span,
+            hint="delete the line; begin it with ! to send it as prose",
+        )
+    near = spelling.nearest(name, cast.capitals)
+    other = next((reference for reference in cast.names.values() if reference.name.upper() == name), None)
+    if other is not None:
+        hint = f"{other.name} is a {other.kind}, and only a CHARACTER speaks; begin the line with ! to send it as prose"
+    elif near:
+        hint = f"did you mean {near}? Begin the line with ! if it is prose"
+    else:
+        hint = f"declare it with `CHARACTER {name.title().replace(' ', '_')}`, or begin the line with ! if it is prose"
+    return error(
+        "unknown-speaker",
+        f"no CHARACTER is called {name}",
+        line.name.span,
+        hint=hint,
+        fix=Fix(f"write {near}", (Edit(line.name.span, near),)) if near and not other and spelling.edit_distance(name, near) == 1 else None,
+    )
+
+
+def _reference_in_dialogue(name: str, span: Span) -> Diagnostic:
+    return error(
+        "reference-in-dialogue",
+        f"@{name} would be spoken aloud as the reference's number" if name else "this @ would be spoken aloud",
+        span,
+        hint=f"write {name}" if name else "write @@",
+        fix=Fix(f"write {name}", (Edit(span, name),)) if name else None,
+    )
+
+
+def _down(span: Span, lines: int) -> Span:
+    return span.moved("", lines) if lines else span

@@ -1,0 +1,158 @@
+"""Tokens and syntax trees of a template whose "line numbers" are offsets into its text."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from ast import literal_eval
+from bisect import bisect_right
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from jinja2.exceptions import TemplateSyntaxError
+from jinja2.lexer import TokenStream, operators
+from jinja2.lexer import Token as JinjaToken
+
+from kling_dsl.templates.budget import too_much
+
+if TYPE_CHECKING:
+    from jinja2.lexer import Lexer
+
+MAX_LITERAL_CHARACTERS = 1000
+"""The longest number that a template may spell out."""
+MAX_TOKENS = 2_000_000
+"""The most tokens of one template: 20 for each shot of a film of 100,000 that uses no loop."""
+
+SKIPPED = frozenset(
+    {
+        "comment_begin",
+        "comment",
+        "comment_end",
+        "whitespace",
+        "linecomment_begin",
+        "linecomment_end",
+        "linecomment",
+        "raw_begin",
+        "raw_end",
+    }
+)
+
+
+class Layout:
+    """Where the tags of one template stand: `starts` and `ends` are the offsets of `{{ … }}` and `{% … %}`, in order."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.starts: list[int] = []
+        self.ends: list[int] = []
+        self.last = 0
+
+    def tag(self, offset: int) -> int:
+        """Return the tag that stands at an offset, or else the last one before it; -1 if there is none."""
+        return bisect_right(self.starts, offset) - 1
+
+    def tag_range(self, offset: int) -> tuple[int, int]:
+        """Return the offsets of the tag at or before an offset; the offset's own character where there is none."""
+        tag = self.tag(offset)
+        if tag < 0:
+            return offset, min(offset + 1, len(self.text))
+        end = self.ends[tag] if tag < len(self.ends) else self.text.find("\n", offset)
+        return self.starts[tag], end if end >= 0 else len(self.text)
+
+    def unclosed(self) -> tuple[str, int] | None:
+        """Return the name and number of the last block tag that lacks its end tag, if there is one."""
+        open_tags: list[tuple[str, int]] = []
+        for tag, (start, end) in enumerate(zip(self.starts, self.ends, strict=False)):
+            words = self.text[start + 2 : end - 2].strip("-+ \t\n").split(None, 2)
+            if not words or self.text[start + 1] == "{":
+                continue
+            if words[0].startswith("end"):
+                while open_tags and open_tags.pop()[0] != words[0][3:]:
+                    pass
+            elif words[0] in PAIRED or (words[0] == "set" and "=" not in self.text[start:end]):
+                open_tags.append((words[0], tag))
+        return open_tags[-1] if open_tags else None
+
+
+PAIRED = frozenset({"for", "if", "macro", "call", "filter", "block", "with", "autoescape"})
+
+
+def tokenize(lexer: Lexer, layout: Layout) -> TokenStream:
+    """Return the tokens of a template as the parser wants them, each with its offset in place of its line number."""
+    return TokenStream(read_tokens(lexer, layout), None, None)
+
+
+def read_tokens(lexer: Lexer, layout: Layout) -> Iterator[JinjaToken]:
+    """Yield the tokens that matter and write down where the tags stand."""
+    count = 0
+    for start, kind, value in place_tokens(lexer, layout):
+        layout.last = start
+        count += 1
+        if count > MAX_TOKENS:
+            raise too_much(f"this template has more than {MAX_TOKENS:,} parts", hint="split it into several files")
+        if kind in ("block_begin", "variable_begin"):
+            layout.starts.append(start)
+        elif kind in ("block_end", "variable_end"):
+            layout.ends.append(start + len(value.rstrip()))
+        if kind in SKIPPED:
+            continue
+        if kind == "operator":
+            yield JinjaToken(start, operators[value], value)
+        elif kind in ("integer", "float", "string", "name"):
+            yield JinjaToken(start, kind, read_value(kind, value, start))
+        else:
+            yield JinjaToken(start, kind, value)
+
+
+def place_tokens(lexer: Lexer, layout: Layout) -> Iterator[tuple[int, str, str]]:
+    """Yield (offset, kind, text) of every token of the template.
+
+    The tokens lie behind one another without gaps, but for the white space that a tag with a minus sign takes away
+    before itself.
+    """
+    text, position = layout.text, 0
+    start = 0
+    try:
+        for _, kind, value in lexer.tokeniter(text, None):
+            if not text.startswith(value, position):
+                while text[position].isspace():
+                    position += 1
+            start = position
+            position += len(value)
+            yield start, kind, value
+    except TemplateSyntaxError as error:
+        at = start if "end of" in (error.message or "") else position
+        raise TemplateSyntaxError(error.message or "", at) from None
+
+
+def read_value(kind: str, text: str, offset: int) -> object:
+    """Return the value of a literal or the name; raises `TemplateSyntaxError`."""
+    if kind == "name":
+        if not text.isidentifier():
+            raise TemplateSyntaxError(f"{text!r} is no name", offset)
+        return text
+    if kind == "string":
+        return read_string(text, offset)
+    if len(text) > MAX_LITERAL_CHARACTERS:
+        raise too_much(f"a number of {len(text):,} characters is more than a template can use")
+    number = int(text.replace("_", ""), 0) if kind == "integer" else literal_eval(text.replace("_", ""))
+    if not math.isfinite(number):
+        raise TemplateSyntaxError(f"the number {text} is too large", offset)
+    return number
+
+
+def read_string(text: str, offset: int) -> str:
+    """Return the value of a quoted string; raises `TemplateSyntaxError` for a broken escape."""
+    inner = text[1:-1]
+    if "\\" not in inner:
+        return inner
+    try:
+        with warnings.catch_warnings():
+            # An unknown escape stands for itself; that it may become an error one day is no news for a writer.
+            warnings.simplefilter("ignore")
+            value = inner.encode("ascii", "backslashreplace").decode("unicode-escape")
+    except UnicodeDecodeError as error:
+        raise TemplateSyntaxError(f"a broken escape in a string: {error.reason}", offset) from None
+    if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+        raise TemplateSyntaxError("an escape in this string gives half of a character (a lone surrogate)", offset)
+    return value
