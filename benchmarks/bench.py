@@ -44,7 +44,7 @@ def main() -> int:
 
 def _line(outcome: Outcome) -> str:
     verdict = {True: "met", False: "MISSED", None: ""}[outcome.met]
-    return f"{outcome.what:<48} {outcome.goal:<18} {verdict:<7} {outcome.measured}"
+    return f"{outcome.what:<50} {outcome.goal:<18} {verdict:<7} {outcome.measured}"
 
 
 def _arguments() -> argparse.Namespace:

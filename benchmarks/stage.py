@@ -22,6 +22,22 @@ class Peer(msgspec.Struct, frozen=True):
     words: tuple[str, ...]
 
 
+class Milliseconds(msgspec.Struct, frozen=True):
+    """Times of repeated checks in milliseconds."""
+
+    median: float
+    least: float
+    most: float
+
+
+class Rechecks(msgspec.Struct, frozen=True):
+    """What `recheck.py` prints: the lines of its film, the milliseconds of the first check, and each kind of edit."""
+
+    lines: int
+    first: float
+    kinds: dict[str, Milliseconds]
+
+
 YAML = Peer("YAML + Jinja2 + jsonschema", (str(PEERS / "yaml_film.py"), "film.yaml.j2", "safe"))
 YAML_C = Peer("the same with PyYAML's C loader", (str(PEERS / "yaml_film.py"), "film.yaml.j2", "c"))
 JSONNET = Peer("Jsonnet (rjsonnet)", (str(PEERS / "jsonnet_film.py"), "film.jsonnet", "collected"))
@@ -87,11 +103,10 @@ class Stage:
         outputs = (str(self.folder / f"{name}.json") for name in (ours, theirs))
         self._call("compare.py", *outputs, "--totals", str(totals))
 
-    def recheck(self, lines: int, edits: int) -> dict[str, float]:
-        """Return what re-checking edited films in one process measured."""
-        return msgspec.json.decode(
-            self._call("recheck.py", "--lines", str(lines), "--edits", str(edits)), type=dict[str, float]
-        )
+    def recheck(self, lines: int, edits: int) -> Rechecks:
+        """Return what re-checking an edited film in one process measured."""
+        found = self._call("recheck.py", "--lines", str(lines), "--edits", str(edits))
+        return msgspec.json.decode(found, type=Rechecks)
 
     def _call(self, script: str, *words: str) -> str:
         done = subprocess.run((sys.executable, str(HERE / script), *words), capture_output=True, text=True, check=False)

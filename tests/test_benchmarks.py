@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BENCHMARKS = ROOT / "benchmarks"
 PEERS = BENCHMARKS / "peers"
 OWN_PYTHON = BENCHMARKS / ".venv" / "bin" / "python"
+KLING = str(Path(sys.executable).with_name("kling"))
 PEERS_PYTHON = str(OWN_PYTHON if OWN_PYTHON.exists() else sys.executable)
 COMMANDS = {
     "yaml": (str(PEERS / "yaml_film.py"), "film.yaml.j2", "safe"),
@@ -70,7 +71,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def ours(film: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    words = (sys.executable, "-m", "kling_dsl.cli", "compile", "film.kling", "--format", "json")
+    words = (KLING, "compile", "film.kling", "--format", "json")
     done = call(*words, folder=film, variables={"XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache"))})
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
@@ -122,7 +123,7 @@ def test_kling_compiles_what_the_peer_compiles(peer: str, ours: str, film: Path,
 
 
 def test_check_of_the_film_finds_nothing(film: Path, tmp_path: Path) -> None:
-    words = (sys.executable, "-m", "kling_dsl.cli", "check", "film.kling", "--format", "json")
+    words = (KLING, "check", "film.kling", "--format", "json")
     done = call(*words, folder=film, variables={"XDG_CACHE_HOME": str(tmp_path)})
     assert (done.returncode, json.loads(done.stdout)) == (0, [])
 

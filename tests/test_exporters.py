@@ -275,7 +275,7 @@ def test_every_take_is_bought_once_with_exactly_its_arguments(stage: Stage) -> N
     calls = [a_call(arguments=door, takes=2, assets=(stage.asset,)), a_call("sea")]
     done = stage.run(calls)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "To buy now: 3 takes for $6.30." in done.stdout
+    assert "Takes to buy now: 3, for $6.30." in done.stdout
     assert list(stage.stub.uploads.values()) == [stage.picture]
     uploaded = f"https://{stage.stub.media_host}{next(iter(stage.stub.uploads))}"
     sent = json.loads(json.dumps(door).replace(json.dumps(address)[1:-1], uploaded))

@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from kling_dsl.cli.init import init
+from kling_dsl.cli.init import init_command
+from kling_dsl.compiler import Options, compile_film
 from kling_dsl.project import find_project
+from kling_dsl.sheets import Profiles
 from kling_dsl.world import Media
 
 FILES = (
@@ -30,7 +32,7 @@ FILES = (
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(init, arguments)
+    return CliRunner().invoke(init_command, arguments)
 
 
 def tree(folder: Path) -> tuple[str, ...]:
@@ -74,6 +76,19 @@ def test_the_project_is_sound(tmp_path: Path) -> None:
             assert isinstance(text, str)
             assert text.endswith("\n")
             assert "\r" not in text
+
+
+def test_the_film_compiles_without_a_word_and_within_its_budget(tmp_path: Path) -> None:
+    run(str(tmp_path))
+    project = find_project(tmp_path / "film.kling")
+    film = compile_film("film.kling", project.world(), Options(), profiles=Profiles.of(project.sheets()))
+    assert film.diagnostics == ()
+    assert [call.seconds for call in film.calls] == [4, 5, 7]
+    assert all("multi_prompt" in call.arguments for call in film.calls[2:])
+    assert Decimal(0) < film.total_usd <= Decimal(10)
+    assert {asset.path for call in film.calls for asset in call.assets} == {
+        name for name in FILES if name.endswith(".png")
+    }
 
 
 def test_every_picture_is_used_and_every_name_defined(tmp_path: Path) -> None:
@@ -148,13 +163,20 @@ def test_a_folder_that_cannot_be_one_is_refused(tmp_path: Path, name: str) -> No
     assert (tmp_path / "file").read_text() == "mine"
 
 
+def test_a_name_that_no_folder_can_have_is_told(tmp_path: Path) -> None:
+    result = run(str(tmp_path / ("n" * 300)))
+    assert result.exit_code == 1
+    assert result.stderr.endswith("nothing of it was kept: File name too long\n")
+    assert os.listdir(tmp_path) == []
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a system that limits the size of files")
 def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
     """A limit of 1,000 bytes to a file stands in for the full disk: the first picture fails half-way."""
     (tmp_path / "kept").mkdir()
     program = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000));"
-        "from kling_dsl.cli.init import init; init([sys.argv[1]])"
+        "from kling_dsl.cli.init import init_command; init_command([sys.argv[1]])"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path / "kept" / "new" / "film")],

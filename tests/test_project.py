@@ -314,7 +314,7 @@ def test_a_text_past_the_limit_is_refused_unread(tmp_path: Path) -> None:
         file.truncate(disk.MAX_TEXT_BYTES + 1)
     begin = time.process_time()
     told = refusal(DiskWorld(tmp_path).read_text("film.kling"))
-    assert told == Unreadable("too-large", '"film.kling" is larger than the 64 MiB that a text may have')
+    assert told == Unreadable("too-large", "is larger than the 64 MiB that a text may have")
     assert time.process_time() - begin < 0.5
 
 
@@ -420,16 +420,16 @@ def test_what_cannot_be_read_has_a_reason(walled: Path, path: str, reason: str, 
 def test_pipes_sockets_and_devices_are_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     world = DiskWorld(tmp_path)
-    assert refusal(world.read_text("pipe")) == Unreadable("unreadable", '"pipe" is a named pipe')
+    assert refusal(world.read_text("pipe")) == Unreadable("unreadable", "is a named pipe")
     assert refusal(world.media("pipe")).reason == "unreadable"
     with socket.socket(socket.AF_UNIX) as server:
         address = os.path.relpath(tmp_path / "socket")
         if len(address) > 100:
             pytest.skip("needs a shorter temporary folder: a socket's address holds some 100 characters")
         server.bind(address)
-        assert refusal(world.read_text("socket")) == Unreadable("unreadable", '"socket" is a socket')
+        assert refusal(world.read_text("socket")) == Unreadable("unreadable", "is a socket")
     devices = DiskWorld(Path("/dev"))
-    assert refusal(devices.read_text("zero")) == Unreadable("unreadable", '"zero" is a device')
+    assert refusal(devices.read_text("zero")) == Unreadable("unreadable", "is a device")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
@@ -444,7 +444,7 @@ def test_a_pipe_that_takes_the_place_of_a_file_does_not_block(tmp_path: Path, mo
         return real(target, flags)
 
     monkeypatch.setattr(os, "open", swap_and_open)
-    assert refusal(DiskWorld(tmp_path).read_text("film.kling")).message == '"film.kling" is a named pipe'
+    assert refusal(DiskWorld(tmp_path).read_text("film.kling")).message == "is a named pipe"
 
 
 def test_a_file_that_vanishes_before_it_is_opened_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -491,8 +491,8 @@ def test_permission_denied_is_told() -> None:
         (root / "shut").chmod(0o700)
     assert done.stderr == ""
     assert done.stdout.splitlines() == [
-        '"film.kling" may not be read: permission denied',
-        '"shut/front.png" may not be read: permission denied',
+        "may not be read: permission denied",
+        "may not be read: permission denied",
         "two",
     ]
 

@@ -7,7 +7,7 @@ import json
 import pytest
 from click.testing import CliRunner, Result
 
-from kling_dsl.cli.explain import explain
+from kling_dsl.cli.explain import explain_command as explain
 from kling_dsl.reports.pages import page, slugs
 
 

@@ -18,7 +18,7 @@ from kling_dsl.spelling import nearest
 @click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to print it."
 )
-def explain(slug: str | None, form: str) -> None:
+def explain_command(slug: str | None, form: str) -> None:
     """Print what a diagnostic means, why it exists, and a wrong and a right example.
 
     SLUG is the word in brackets after "error" or "warning". Without it, every slug is listed with its title.

@@ -18,7 +18,7 @@ _DOTTED = ("gitignore", "gitattributes")
 
 @click.command("init")
 @click.argument("directory", metavar="[DIR]", default=".", type=click.Path(path_type=Path))
-def init(directory: Path) -> None:
+def init_command(directory: Path) -> None:
     """Write a small project into DIR (here, by default) that compiles as it stands.
 
     It holds a film of three clips, its cast, placeholder pictures, kling.toml, .gitignore and .gitattributes. No
@@ -31,15 +31,16 @@ def init(directory: Path) -> None:
       kling plan film.kling
     """
     files = _read_starter()
-    clashes = _find_clashes(directory, files)
-    if clashes:
-        listed = "\n".join(f"  {_show(path)}" for path in clashes)
-        raise click.UsageError(f"nothing was written, because these exist already:\n{listed}\nName a new folder.")
     try:
-        _write_all(directory, files)
+        clashes = _find_clashes(directory, files)
+        if not clashes:
+            _write_all(directory, files)
     except OSError as problem:
         reason = problem.strerror or type(problem).__name__
         raise click.ClickException(f"the project could not be written, and nothing of it was kept: {reason}") from None
+    if clashes:
+        listed = "\n".join(f"  {_show(path)}" for path in clashes)
+        raise click.UsageError(f"nothing was written, because these exist already:\n{listed}\nName a new folder.")
     for path in files:
         click.echo(f"wrote {_show(directory / path)}")
     click.echo("\nNext:")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
+import sys
 from pathlib import Path
 
 import click
 
+from kling_dsl.cli.terminal import palette_for
 from kling_dsl.reports.escaping import visible
-from kling_dsl.reports.palette import COLOURED, PLAIN, Palette
 from kling_dsl.sheets import Profiles
 from kling_dsl.spelling import nearest
 
@@ -24,7 +24,7 @@ _PIPED_WIDTH = 160
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to print it."
 )
 @click.pass_context
-def models(context: click.Context, name: str | None, wanted: str | None, form: str) -> None:
+def models_command(context: click.Context, name: str | None, wanted: str | None, form: str) -> None:
     """List the models that a film can name, with prices, or show one of them whole.
 
     NAME is what stands after "Model:" on a title page. Sheets of the project, models/*.toml, are listed with a star.
@@ -51,7 +51,9 @@ def models(context: click.Context, name: str | None, wanted: str | None, form: s
     if found:
         from kling_dsl.reports.diagnostics_text import render_text
 
-        click.echo(render_text(found, source=texts.get, width=_width(), palette=_palette()), err=True, nl=False)
+        click.echo(
+            render_text(found, source=texts.get, width=_width(), palette=palette_for(sys.stderr)), err=True, nl=False
+        )
         context.exit(1)
 
 
@@ -60,7 +62,7 @@ def _listing(registry: Profiles, form: str) -> str:
 
     found = [(name, registry.get(name)) for name in registry.names()]
     rows = [row_of(profile, registry.path_of(name)) for name, profile in found if profile is not None]
-    return models_json(rows) if form == "json" else render_models(rows, width=_width(), palette=_palette())
+    return models_json(rows) if form == "json" else render_models(rows, width=_width(), palette=palette_for(sys.stdout))
 
 
 def _detail(registry: Profiles, name: str, form: str) -> str:
@@ -77,7 +79,7 @@ def _detail(registry: Profiles, name: str, form: str) -> str:
     path = registry.path_of(name)
     if form == "json":
         return model_json(profile, path)
-    return render_model(profile, path, width=min(_width(), 120), palette=_palette())
+    return render_model(profile, path, width=min(_width(), 120), palette=palette_for(sys.stdout))
 
 
 def _sheet_schema() -> str:
@@ -89,7 +91,3 @@ def _sheet_schema() -> str:
 
 def _width() -> int:
     return shutil.get_terminal_size((_PIPED_WIDTH, 24)).columns
-
-
-def _palette() -> Palette:
-    return PLAIN if os.environ.get("NO_COLOR") or os.environ.get("CI") else COLOURED

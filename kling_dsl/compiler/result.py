@@ -21,11 +21,12 @@ from kling_dsl.source import Span
 class Options(msgspec.Struct, frozen=True):
     """What is asked of a compilation besides the film.
 
-    `model` stands over every model that the film names. `values` and `data` stand over its `Param` and `Data` lines;
+    `model` stands over every model that the film names, `default_model` under them. `values` and `data` stand over its `Param` and `Data` lines;
     `data` maps names to paths from the project's root. `lints` maps slugs of warnings to `error`, `warning` or `off`.
     """
 
     model: str | None = None
+    default_model: str | None = None
     values: Mapping[str, str] = {}
     data: Mapping[str, str] = {}
     lints: Mapping[str, str] = {}

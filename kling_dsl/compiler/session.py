@@ -119,12 +119,17 @@ class Session:
         page = first.block.node if first and isinstance(first.block.node, nodes.TitlePage) else None
         line = first.line if first else 1
         path = film.screenplay.file
-        key = (path, line, id(page) if page else None, id(cast), options.model)
+        key = (path, line, id(page) if page else None, id(cast), options.model, options.default_model)
         if self._films is None or self._films[0] != key:
             own: list[Diagnostic] = []
             settings, choices = lowering.resolve_title(page, own.append, profiles=self.profiles)
             if choices.look is not None:
                 lowering.report_names(choices.look, cast, own.append)
+            if choices.model is None and options.default_model is not None:
+                if self.profiles.get(options.default_model) is None:
+                    own.append(lowering.unknown_model(options.default_model, top_of(path), self.profiles))
+                else:
+                    choices = msgspec.structs.replace(choices, model=options.default_model)
             scene = lowering.Scene(settings, cast, self.profiles, path.rpartition("/")[0], choices, only_model=options.model)
             self._films = (key, scene, tuple(diagnostic.moved(path, line) for diagnostic in own))
             self._scenes = {}

@@ -45,7 +45,8 @@ class DiskWorld:
 
     Only regular files are opened. A path that leads out of the root, through `..`, an absolute path or a symbolic
     link to a file or folder, gives `Unreadable("outside", …)`; so does a hidden file or folder, since a film from a
-    stranger has no business in `.git` or `.env`. Nothing here raises for what a path or a file holds.
+    stranger has no business in `.git` or `.env`. Nothing here raises for what a path or a file holds,
+    and messages say what is wrong in words that follow the path.
     """
 
     def __init__(self, root: Path, *, inputs: tuple[Signature, ...] = ()) -> None:
@@ -91,13 +92,13 @@ class DiskWorld:
         try:
             status = os.stat(real)
         except (FileNotFoundError, NotADirectoryError) as problem:
-            return Signature(path, False, 0, 0, 0), _unreadable(path, problem)
+            return Signature(path, False, 0, 0, 0), _unreadable(problem)
         except (OSError, ValueError) as problem:
-            return refused, _unreadable(path, problem)
+            return refused, _unreadable(problem)
         if not os.access(real, os.R_OK):
-            return refused, _unreadable(path, PermissionError())
+            return refused, _unreadable(PermissionError())
         # Asked before opening, because opening alone can already do something to a device.
-        return _sign(path, status), _refuse_irregular(path, status) or real
+        return _sign(path, status), _refuse_irregular(status) or real
 
     def _read_text(self, path: str) -> str | Unreadable:
         opened = self._open(path)
@@ -106,13 +107,13 @@ class DiskWorld:
         with opened as file:
             try:
                 if os.fstat(file.fileno()).st_size > MAX_TEXT_BYTES:
-                    return _too_large(path, "text", MAX_TEXT_BYTES)
+                    return _too_large("text", MAX_TEXT_BYTES)
                 content = _read_at_most(file, MAX_TEXT_BYTES + 1)
             except OSError as problem:
-                return _unreadable(path, problem)
+                return _unreadable(problem)
         if len(content) > MAX_TEXT_BYTES:
-            return _too_large(path, "text", MAX_TEXT_BYTES)
-        return _decode(path, content)
+            return _too_large("text", MAX_TEXT_BYTES)
+        return _decode(content)
 
     def _measure(self, path: str) -> Media | Unreadable:
         opened = self._open(path)
@@ -122,16 +123,16 @@ class DiskWorld:
             try:
                 before = os.fstat(file.fileno())
                 if before.st_size > MAX_MEDIA_BYTES:
-                    return _too_large(path, "media file", MAX_MEDIA_BYTES)
+                    return _too_large("media file", MAX_MEDIA_BYTES)
                 media = describe_media(file, limit=MAX_MEDIA_BYTES)
                 after = os.fstat(file.fileno())
             except OSError as problem:
-                return _unreadable(path, problem)
+                return _unreadable(problem)
         if media is None:
-            return _too_large(path, "media file", MAX_MEDIA_BYTES)
+            return _too_large("media file", MAX_MEDIA_BYTES)
         if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or media.bytes != after.st_size:
             # The digest stands for what will be uploaded, so a half-written file must not get one.
-            return Unreadable("unreadable", f'"{path}" changed while it was being read')
+            return Unreadable("unreadable", "changed while it was being read")
         return media
 
     def _open(self, path: str) -> BinaryIO | Unreadable:
@@ -142,10 +143,10 @@ class DiskWorld:
         try:
             descriptor = os.open(real, _OPEN_FLAGS)
         except (OSError, ValueError) as problem:
-            return _unreadable(path, problem)
+            return _unreadable(problem)
         try:
             status = os.fstat(descriptor)
-            refusal = _refuse_irregular(path, status)
+            refusal = _refuse_irregular(status)
             if refusal:
                 os.close(descriptor)
                 return refusal
@@ -154,15 +155,15 @@ class DiskWorld:
         except OSError as problem:
             with contextlib.suppress(OSError):
                 os.close(descriptor)
-            return _unreadable(path, problem)
+            return _unreadable(problem)
 
     def _locate(self, path: str) -> str | Unreadable:
         """Return the real path behind `path`, or the reason why it must not be looked at."""
         if "\0" in path:
-            return Unreadable("unreadable", f"{path!r} holds a NUL character, which no path can")
+            return Unreadable("unreadable", "holds a NUL character, which no path can")
         normal = os.path.normpath(path)
         if os.path.isabs(path) or normal == ".." or normal.startswith(".." + os.sep):
-            return _outside(path)
+            return _outside()
         try:
             folder, name = os.path.split(os.path.join(self._root, path))
             if folder not in self._folders:
@@ -171,13 +172,13 @@ class DiskWorld:
             if name in ("", ".", "..") or os.path.islink(real):
                 real = os.path.realpath(real)
         except (OSError, ValueError) as problem:
-            return _unreadable(path, problem)
+            return _unreadable(problem)
         if real == self._root:
             return real
         if not real.startswith(self._root.rstrip(os.sep) + os.sep):
-            return _outside(path)
+            return _outside()
         if any(part.startswith(".") for part in real[len(self._root) :].split(os.sep)):
-            return Unreadable("outside", f'"{path}" is hidden (a name with a dot in front), so no film may use it')
+            return Unreadable("outside", "is hidden (a name with a dot in front), so that no film may use it")
         return real
 
 
@@ -192,12 +193,12 @@ def _sign(path: str, status: os.stat_result) -> Signature:
     return Signature(path, True, status.st_size, status.st_mtime_ns, status.st_ino)
 
 
-def _refuse_irregular(path: str, status: os.stat_result) -> Unreadable | None:
+def _refuse_irregular(status: os.stat_result) -> Unreadable | None:
     if stat.S_ISREG(status.st_mode):
         return None
     if stat.S_ISDIR(status.st_mode):
-        return Unreadable("directory", f'"{path}" is a folder')
-    return Unreadable("unreadable", f'"{path}" is {_IRREGULAR.get(stat.S_IFMT(status.st_mode), "no regular file")}')
+        return Unreadable("directory", "is a folder")
+    return Unreadable("unreadable", f"is {_IRREGULAR.get(stat.S_IFMT(status.st_mode), 'no regular file')}")
 
 
 _IRREGULAR = {
@@ -208,28 +209,28 @@ _IRREGULAR = {
 }
 
 
-def _outside(path: str) -> Unreadable:
-    return Unreadable("outside", f'"{path}" leads out of the project folder')
+def _outside() -> Unreadable:
+    return Unreadable("outside", "leads out of the project folder")
 
 
-def _too_large(path: str, noun: str, limit: int) -> Unreadable:
-    return Unreadable("too-large", f'"{path}" is larger than the {limit // (1024 * 1024)} MiB that a {noun} may have')
+def _too_large(noun: str, limit: int) -> Unreadable:
+    return Unreadable("too-large", f"is larger than the {limit // (1024 * 1024)} MiB that a {noun} may have")
 
 
-def _unreadable(path: str, problem: OSError | ValueError) -> Unreadable:
+def _unreadable(problem: OSError | ValueError) -> Unreadable:
     """Put a failure of the operating system into a reason and words."""
     if isinstance(problem, (FileNotFoundError, NotADirectoryError)):
-        return Unreadable("missing", f'"{path}" does not exist')
+        return Unreadable("missing", "does not exist")
     if isinstance(problem, IsADirectoryError):
-        return Unreadable("directory", f'"{path}" is a folder')
+        return Unreadable("directory", "is a folder")
     if isinstance(problem, PermissionError):
-        return Unreadable("unreadable", f'"{path}" may not be read: permission denied')
+        return Unreadable("unreadable", "may not be read: permission denied")
     if isinstance(problem, OSError) and problem.errno == errno.ELOOP:
-        return Unreadable("unreadable", f'"{path}" is a symbolic link that leads back to itself')
+        return Unreadable("unreadable", "is a symbolic link that leads back to itself")
     if isinstance(problem, OSError) and problem.errno == errno.ENAMETOOLONG:
-        return Unreadable("unreadable", f"a path of {len(path)} characters is too long for this system")
+        return Unreadable("unreadable", "is too long a path for this system")
     reason = problem.strerror if isinstance(problem, OSError) and problem.strerror else "no path of this system"
-    return Unreadable("unreadable", f"{path!r} cannot be read: {reason}")
+    return Unreadable("unreadable", f"cannot be read: {reason}")
 
 
 def _read_at_most(file: BinaryIO, limit: int) -> bytes:
@@ -245,7 +246,7 @@ def _read_at_most(file: BinaryIO, limit: int) -> bytes:
     return b"".join(parts)
 
 
-def _decode(path: str, content: bytes) -> str | Unreadable:
+def _decode(content: bytes) -> str | Unreadable:
     """Decode UTF-8 without its byte order mark, or say where it stops being UTF-8."""
     mark = b"\xef\xbb\xbf"
     start = len(mark) if content.startswith(mark) else 0
@@ -253,7 +254,7 @@ def _decode(path: str, content: bytes) -> str | Unreadable:
         return content[start:].decode("utf-8") if start else content.decode("utf-8")
     except UnicodeDecodeError as problem:
         if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-            return Unreadable("not-utf-8", f'"{path}" is UTF-16, not UTF-8: byte 0, line 1')
+            return Unreadable("not-utf-8", "is UTF-16, not UTF-8: byte 0, line 1")
         offset = problem.start + start
         line = content.count(b"\n", 0, offset) + 1
-        return Unreadable("not-utf-8", f'"{path}" is not UTF-8: byte {offset}, line {line}, is 0x{content[offset]:02X}')
+        return Unreadable("not-utf-8", f"is not UTF-8: byte {offset}, line {line}, is 0x{content[offset]:02X}")

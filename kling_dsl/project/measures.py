@@ -22,7 +22,7 @@ class Measures(msgspec.Struct, frozen=True):
 
 
 class Damaged(Exception):
-    """The content contradicts its own format; the message says how, in words that fit after "the file"."""
+    """The content contradicts its own format; the message says how, in words that follow "it"."""
 
 
 def read_exactly(file: BinaryIO, count: int, *, at: int) -> bytes:

@@ -53,7 +53,7 @@ def _measure(kind: str, file: BinaryIO, size: int) -> Measures:
     try:
         return reader(file, size)
     except Damaged as damage:
-        return Measures(problem=str(damage))
+        return Measures(problem=f"it {damage}")
     except (struct.error, IndexError, ValueError, OverflowError):
         # A header that ends early or contradicts itself surfaces as one of these from unpacking.
-        return Measures(problem="has a broken header")
+        return Measures(problem="it has a broken header")

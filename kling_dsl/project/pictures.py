@@ -116,13 +116,15 @@ def _has_end_of_image(file: BinaryIO, start: int, size: int) -> bool:
 
 
 def _measure_gif(file: BinaryIO, size: int) -> Measures:
-    """Read the logical screen, then step from block to block to the trailer."""
+    """Read the logical screen, then step from block to block to the trailer or the end."""
     screen = read_exactly(file, 7, at=6)
     offset = 13 + _gif_table_bytes(screen[4])
     has_pixels = False
     for _ in range(MAX_PARTS):
-        introducer = read_exactly(file, 1, at=offset)
-        if introducer == b";":
+        file.seek(offset)
+        introducer = file.read(1)
+        if introducer in (b";", b""):
+            # Old drawing programs left the trailer out, and every viewer bears with that.
             break
         if introducer == b"!":
             offset = _skip_gif_blocks(file, offset + 2)

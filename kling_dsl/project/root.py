@@ -106,7 +106,7 @@ def _list_sheets(root: Path) -> list[str]:
 
 
 def _report_unreadable(path: str, problem: Unreadable, *, slug: str) -> Diagnostic:
-    return diagnose.error(slug, problem.message, Span(path, 1, 1, 1, 1))
+    return diagnose.error(slug, f"{path} {problem.message}", Span(path, 1, 1, 1, 1))
 
 
 def _resolve_folder(path: Path) -> Path:

@@ -63,10 +63,13 @@ def _measure_stream(container: Any, stream: Any, *, turned: bool) -> Measures:
         seconds = float(stream.duration * stream.time_base)
     elif container.duration:
         seconds = container.duration / _MICROSECONDS
+    if seconds is not None and seconds <= 0:
+        # A damaged header can state a length below nothing.
+        seconds = None
     rate = stream.average_rate or stream.guessed_rate
     if turned:
         width, height = height, width
-    return Measures(width, height, seconds, float(rate) if rate else None)
+    return Measures(width, height, seconds, float(rate) if rate and rate > 0 else None)
 
 
 VIDEO_READERS: dict[str, Callable[[BinaryIO, int], Measures]] = {

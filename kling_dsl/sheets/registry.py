@@ -28,17 +28,10 @@ def load_builtin(name: str) -> Profile:
     """Return a sheet that ships with the program, from its saved copy where that fits; KeyError if there is none."""
     if name not in builtin_names():
         raise KeyError(name)
-    path = resources.specs_path("models", f"{name}.toml")
-    content = path.read_bytes()
-    key = saved.key_of(content, _format_digest())
-    kept = saved.load(_KIND, key)
-    copy = None if kept is None else copies.unpack(kept)
-    if copy is not None:
-        return copy
-    profile, diagnostics = load_sheet(content.decode("utf-8"), file=f"specs/models/{name}.toml")
+    text = resources.specs_path("models", f"{name}.toml").read_text(encoding="utf-8")
+    profile, diagnostics = _load(text, f"specs/models/{name}.toml")
     if profile is None:
         raise ValueError(diagnostics[0].message)
-    saved.store(_KIND, key, copies.pack(profile))
     return profile
 
 
@@ -86,11 +79,24 @@ class Profiles:
         path, text = self._texts[name]
         if name in builtin_names():
             return None, (_refusal(path, f"has the name of the builtin model {name}; give it another"),)
-        profile, diagnostics = load_sheet(text, file=path)
+        profile, diagnostics = _load(text, path)
         if profile is not None and profile.name != name:
             reason = f'name is "{profile.name}", but the file is called {name}.toml; the two must agree'
             return None, (_refusal(path, reason),)
         return profile, diagnostics
+
+
+def _load(text: str, file: str) -> tuple[Profile | None, tuple[Diagnostic, ...]]:
+    """Read a sheet from the saved copy of its text, or from the text; only a sheet without mistakes is saved."""
+    key = saved.key_of(text, _format_digest())
+    kept = saved.load(_KIND, key)
+    copy = None if kept is None else copies.unpack(kept)
+    if copy is not None:
+        return copy, ()
+    profile, diagnostics = load_sheet(text, file=file)
+    if profile is not None:
+        saved.store(_KIND, key, copies.pack(profile))
+    return profile, diagnostics
 
 
 def _refusal(path: str, reason: str) -> Diagnostic:
@@ -99,5 +105,6 @@ def _refusal(path: str, reason: str) -> Diagnostic:
 
 @functools.cache
 def _format_digest() -> bytes:
-    """Return a digest of the modules that define the sheet format and its copies, so that no copy outlives a change."""
-    return hashlib.sha256(b"".join(Path(str(module.__file__)).read_bytes() for module in (profiles, copies))).digest()
+    """Return a digest of the code that defines and checks the sheet format, so that no copy outlives a change of it."""
+    modules = [profiles.__file__, *sorted(str(path) for path in Path(__file__).parent.glob("*.py"))]
+    return hashlib.sha256(b"".join(Path(module).read_bytes() for module in modules)).digest()

@@ -56,7 +56,7 @@ def _tagged(value: object, structs: list[inspect.StructType], path: Path) -> Ite
     by_tag = {str(struct.tag): struct for struct in structs}
     if field not in value:
         yield Mistake(path, f"lacks `{field}`", f"one of {', '.join(by_tag)}")
-    elif value[field] not in by_tag:
+    elif not isinstance(value[field], str) or value[field] not in by_tag:
         near = nearest(str(value[field]), by_tag)
         hint = f"did you mean {near}?" if near else f"one of {', '.join(by_tag)}"
         yield Mistake((*path, field), f"is {_shown(value[field])}, which is no kind of rule", hint)
@@ -69,16 +69,18 @@ def _table(value: object, wanted: inspect.StructType, path: Path) -> Iterator[Mi
         yield Mistake(path, f"must be a table, not {_shown(value)}")
         return
     known = {field.encode_name: field for field in wanted.fields}
+    misspelt = set()
     for key, inner in value.items():
         if key in known:
             yield from _value(inner, known[key].type, (*path, key))
         elif key != wanted.tag_field:
             near = nearest(key, [name for name in known if name not in value])
+            misspelt.add(near)
             hint = f"did you mean {near}?" if near else f"known here: {', '.join(known)}"
             yield Mistake((*path, key), "is no key of the sheet format", hint)
-    for name, field in known.items():
-        if field.required and name not in value:
-            yield Mistake(path, f"lacks `{name}`")
+    missing = [name for name, field in known.items() if field.required and name not in value and name not in misspelt]
+    if missing:
+        yield Mistake(path, f"lacks {', '.join(f'`{name}`' for name in missing)}")
 
 
 def _dictionary(value: object, wanted: inspect.DictType, path: Path) -> Iterator[Mistake]:

@@ -29,9 +29,7 @@ CHARACTERS_PER_STEP = 256
 MAX_WORK = 1 << 28
 """The most character comparisons that one operation on two texts may need."""
 
-SCALARS: frozenset[type] = frozenset(
-    {str, int, float, bool, type(None), Decimal, date, datetime, time_of_day}
-)
+SCALARS: frozenset[type] = frozenset({str, int, float, bool, type(None), Decimal, date, datetime, time_of_day})
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -267,7 +265,7 @@ def kind_in_words(value: object) -> str:
 def hint_for(value: object) -> str:
     """Say what the writer probably meant to write instead of printing this value."""
     if type(value).__name__ == "Method":
-        return "to run it write () after it; a column or key of that name is read with [\"name\"]"
+        return 'to run it write () after it; a column or key of that name is read with ["name"]'
     if isinstance(value, Callable):  # type: ignore[arg-type]
         return "to run it write () after it"
     return "print one of its parts"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +14,7 @@ from jinja2.utils import pass_environment
 from kling_dsl.templates.arithmetic import check_length, combine, print_format
 from kling_dsl.templates.budget import MAX_RANGE, MAX_WORK, Refusal, too_much
 from kling_dsl.templates.tracing import Trace
+from kling_dsl.templates.wording import in_writers_words
 
 Guard = Callable[[Trace, "list[Any]", "dict[str, Any]"], None]
 
@@ -26,7 +26,7 @@ FORBIDDEN_FILTERS = {
     },
     "random": "the filter random would give another film each time: the same commit has to give the same film",
     "pprint": "the filter pprint shows places in memory, which differ each time; print the parts of the value instead",
-    "attr": "the filter attr reaches into Python; write .name or [\"name\"] instead",
+    "attr": 'the filter attr reaches into Python; write .name or ["name"] instead',
 }
 """Why a filter of Jinja cannot be used, by its name."""
 
@@ -82,8 +82,9 @@ def guarded(trace: Trace, name: str, function: Callable[..., Any]) -> Callable[.
         except (Refusal, TemplateError, RecursionError, MemoryError):
             raise
         except Exception as error:
-            reason = re.sub(r"^(?:sync_)?do_\w+\(\)|^\w+\.<locals>\.<lambda>\(\)", "it", str(error))
-            raise Refusal("template-error", f"{name} does not work here: {reason}", word=name) from error
+            raise Refusal(
+                "template-error", f"{name} does not work here: {in_writers_words(error)}", word=name
+            ) from error
 
     if passed is not None:
         call.jinja_pass_arg = passed  # type: ignore[attr-defined]

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 
 MAX_LITERAL_CHARACTERS = 1000
 """The longest number that a template may spell out."""
-MAX_TOKENS = 2_000_000
-"""The most tokens of one template: 20 for each shot of a film of 100,000 that uses no loop."""
+MAX_TOKENS = 100_000
+"""The most tokens of one template: some 16,000 tags, which take about 3 seconds and 450 MB to compile. A film of more
+shots is written with loops, or in several files."""
 
+UNCLOSED = {"comment_begin": "comment tag", "raw_begin": "raw directive"}
 SKIPPED = frozenset(
     {
         "comment_begin",
@@ -111,7 +113,7 @@ def place_tokens(lexer: Lexer, layout: Layout) -> Iterator[tuple[int, str, str]]
     before itself.
     """
     text, position = layout.text, 0
-    start = 0
+    start, kind = 0, ""
     try:
         for _, kind, value in lexer.tokeniter(text, None):
             if not text.startswith(value, position):
@@ -120,6 +122,8 @@ def place_tokens(lexer: Lexer, layout: Layout) -> Iterator[tuple[int, str, str]]
             start = position
             position += len(value)
             yield start, kind, value
+        if kind in ("comment_begin", "raw_begin"):
+            raise TemplateSyntaxError(f"Missing end of {UNCLOSED[kind]}", start)
     except TemplateSyntaxError as error:
         at = start if "end of" in (error.message or "") else position
         raise TemplateSyntaxError(error.message or "", at) from None

@@ -64,9 +64,7 @@ PROPERTIES: dict[type, frozenset[str]] = {
     datetime: frozenset({"year", "month", "day", "hour", "minute", "second"}),
     time: frozenset({"hour", "minute", "second"}),
     _GroupTuple: frozenset({"grouper", "list"}),
-    LoopContext: frozenset(
-        "index index0 revindex revindex0 first last length depth depth0 previtem nextitem".split()
-    ),
+    LoopContext: frozenset("index index0 revindex revindex0 first last length depth depth0 previtem nextitem".split()),
     Cycler: frozenset({"current"}),
     Macro: frozenset({"name", "arguments", "caller", "catch_kwargs", "catch_varargs"}),
     BlockReference: frozenset({"super", "name"}),

@@ -58,9 +58,7 @@ class Source:
         """Return the span of `text[start:end]`."""
         first = bisect_right(self.lines, start)
         last = bisect_right(self.lines, end)
-        return Span(
-            self.file, first, start - self.lines[first - 1] + 1, last, end - self.lines[last - 1] + 1
-        )
+        return Span(self.file, first, start - self.lines[first - 1] + 1, last, end - self.lines[last - 1] + 1)
 
     def tag_span(self, origin: int) -> Span:
         """Return the span of a tag, or of a stretch of constant text."""
@@ -83,7 +81,7 @@ class SourceMap:
         sources: Sequence[Source],
         bases: Sequence[int],
     ) -> None:
-        self._text = text
+        self.text = text
         self._starts = starts
         self._origins = origins
         self._rounds = rounds
@@ -112,16 +110,16 @@ class SourceMap:
 
     @cached_property
     def _lines(self) -> array[int]:
-        return line_starts(self._text)
+        return line_starts(self.text)
 
     def _offset(self, line: int, column: int) -> int:
         if line > len(self._lines):
-            return len(self._text)
-        end = self._lines[line] if line < len(self._lines) else len(self._text)
+            return len(self.text)
+        end = self._lines[line] if line < len(self._lines) else len(self.text)
         return min(self._lines[max(line, 1) - 1] + max(column, 1) - 1, end)
 
     def _end(self, stretch: int) -> int:
-        return self._starts[stretch + 1] if stretch + 1 < len(self._starts) else len(self._text)
+        return self._starts[stretch + 1] if stretch + 1 < len(self._starts) else len(self.text)
 
     def _original(self, stretch: int, start: int, end: int) -> tuple[Source, int, int]:
         source, origin = find_source(self._origins[stretch], self._sources, self._bases)
@@ -138,7 +136,7 @@ class SourceMap:
                 continue
             tag = source.text[source.starts[origin] : source.ends[origin]]
             end = min(self._end(stretch), self._starts[stretch] + 2 * MAX_SHOWN_CHARACTERS)
-            value = show(self._text[self._starts[stretch] : end])
+            value = show(self.text[self._starts[stretch] : end])
             notes.append(Note(f"{shorten(' '.join(tag.split()))} gave {value}", source.tag_span(origin)))
             if len(notes) == MAX_NOTES:
                 break
@@ -164,7 +162,9 @@ def round_notes(innermost: object, sources: Sequence[Source], bases: Sequence[in
             shown = show_targets(names, values)
             notes.append(Note(f"in round {number} of the loop in line {span.line}, where {shown}", span))
         else:
-            notes.append(Note(f"brought in by the tag in line {span.line} of {source.file}", span))
+            note = Note(f"brought in by the tag in line {span.line} of {source.file}", span)
+            if note not in notes:
+                notes.append(note)
         running = outer
     return tuple(notes)
 

@@ -1,0 +1,69 @@
+"""`kling compile`: print the exact requests of a film, or a program that sends them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from kling_dsl.cli.films import FILM, film_options, open_film, refuse_failed
+
+
+@click.command("compile")
+@click.argument("film", metavar="FILE", type=FILM)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["json", "curl", "python", "javascript"]),
+    default="json",
+    show_default=True,
+    help="The requests as data, or a program that buys them.",
+)
+@click.option("--expanded", is_flag=True, help="Print the screenplay after its templates instead.")
+@click.option("--only", metavar="ID", multiple=True, help="Only this shot or clip; may be given again.")
+@film_options
+def compile_command(
+    film: Path, form: str, expanded: bool, only: tuple[str, ...], model: str | None, values: tuple[str, ...], data: tuple[str, ...]
+) -> None:
+    """Print the exact requests of a film; nothing is sent.
+
+    The programs of --format curl, python and javascript do spend money when you run them.
+
+    \b
+    Example:
+      kling compile film.kling
+      kling compile film.kling --only door --format python > buy.py
+    """
+    opened = open_film(film, model=model, values=values, data=data)
+    compilation = opened.compilation
+    if expanded:
+        click.echo(compilation.expanded, nl=False)
+    refuse_failed(opened)
+    if expanded:
+        return
+    calls = _choose(compilation.calls, only)
+    if form == "json":
+        from kling_dsl.reports.requests import render_requests
+
+        click.echo(render_requests(calls, film=compilation.title, file=compilation.file))
+        return
+    from kling_dsl import exporters
+
+    program = {"curl": exporters.curl_program, "python": exporters.python_program, "javascript": exporters.javascript_program}[form]
+    click.echo(program(calls, film=compilation.title), nl=False)
+
+
+def _choose(calls: tuple, only: tuple[str, ...]) -> tuple:  # type: ignore[type-arg]
+    if not only:
+        return calls
+    ids = [call.id for call in calls]
+    for name in only:
+        if name not in ids:
+            from kling_dsl.reports.escaping import visible
+            from kling_dsl.spelling import nearest
+
+            near = nearest(name, ids)
+            raise click.BadParameter(
+                f"no shot or clip is called '{visible(name)}'" + (f"; did you mean {near}?" if near else ""), param_hint="--only"
+            )
+    return tuple(call for call in calls if call.id in only)

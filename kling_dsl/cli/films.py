@@ -1,0 +1,155 @@
+"""What every verb over films shares: its options, finding the project, compiling, printing what is wrong."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+
+import click
+import msgspec
+
+if TYPE_CHECKING:
+    from kling_dsl.compiler import Compilation
+    from kling_dsl.diagnostics import Diagnostic
+    from kling_dsl.project import DiskWorld, Project
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+FILM = click.Path(path_type=Path, exists=True, dir_okay=False, readable=False)
+
+
+def film_options(command: Command) -> Command:
+    """Add the options that say which film is meant: its model and the values of its templates."""
+    for option in (
+        click.option("--data", "data", multiple=True, metavar="NAME=FILE", help="Read template rows from a csv, json, jsonl or toml file."),
+        click.option("--set", "values", multiple=True, metavar="NAME=VALUE", help="Give a template value, over the film's Param line."),
+        click.option("--model", metavar="NAME", help="Use this model for every shot (see `kling models`)."),
+    ):
+        command = option(command)
+    return command
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """A compiled film with the project it belongs to."""
+
+    project: Project
+    world: DiskWorld
+    compilation: Compilation
+
+    def find_text(self, file: str) -> str | None:
+        """Return the text of a file that a diagnostic names."""
+        content = self.world.read_text(file)
+        return content if isinstance(content, str) else None
+
+
+def open_film(film: Path, *, model: str | None, values: Sequence[str], data: Sequence[str]) -> Opened:
+    """Compile a film for a verb; wrong options are usage errors."""
+    import gc
+
+    from kling_dsl.compiler import Options, compile_film
+    from kling_dsl.project import find_project
+    from kling_dsl.sheets import Profiles
+
+    # A compilation makes hundreds of thousands of small values that all live to its end: looking for garbage
+    # among them costs a third of the time and finds none.
+    gc.disable()
+    project = find_project(film)
+    path = project.relative(film)
+    if path is None:
+        raise click.UsageError(f"{film} lies outside its project, whose root is {project.root}")
+    profiles = Profiles.of(project.sheets())
+    if model is not None and model not in profiles.names():
+        from kling_dsl.spelling import nearest
+
+        near = nearest(model, profiles.names())
+        raise click.BadParameter(f"there is no model '{model}'" + (f"; did you mean {near}?" if near else ""), param_hint="--model")
+    options = Options(
+        model=model,
+        default_model=project.settings.models.default,
+        values=_pairs(values, "--set"),
+        data={name: _data_path(project, file) for name, file in _pairs(data, "--data").items()},
+        lints=project.settings.lints,
+        words_per_second=project.settings.speech.words_per_second,
+    )
+    world = project.world()
+    compilation = compile_film(path, world, options, profiles=profiles)
+    own = (*project.diagnostics, *profiles.diagnostics, *_unknown_lints(project))
+    if own:
+        failed = compilation.failed or any(diagnostic.severity == "error" for diagnostic in own)
+        compilation = msgspec.structs.replace(compilation, diagnostics=(*own, *compilation.diagnostics), failed=failed)
+    return Opened(project, world, compilation)
+
+
+def refuse_failed(opened: Opened) -> None:
+    """Print what is wrong with a film to stderr; a film with errors ends the command with exit code 1."""
+    from kling_dsl.reports.diagnostics_text import render_summary
+
+    compilation = opened.compilation
+    if compilation.failed:
+        click.echo(render_diagnostics(opened, sys.stderr), err=True, nl=False)
+        click.echo(render_summary(compilation.diagnostics) + "; nothing was compiled", err=True)
+        raise click.exceptions.Exit(1)
+    if compilation.diagnostics:
+        click.echo(f"{render_summary(compilation.diagnostics)}: see `kling check`", err=True)
+
+
+def render_diagnostics(opened: Opened, stream: TextIO) -> str:
+    """Return a film's diagnostics as text for a stream."""
+    from kling_dsl.cli.terminal import palette_for, width_of
+    from kling_dsl.reports.diagnostics_text import render_text
+
+    shown = [shown_from_here(diagnostic, opened.project.root) for diagnostic in opened.compilation.diagnostics]
+    root = opened.project.root
+    return render_text(
+        shown, source=lambda file: opened.find_text(_from_root(file, root)), width=width_of(stream), palette=palette_for(stream)
+    )
+
+
+def shown_from_here(diagnostic: Diagnostic, root: Path) -> Diagnostic:
+    """Return a diagnostic with its paths as the person at the terminal would type them."""
+    prefix = os.path.relpath(root)
+    if prefix == ".":
+        return diagnostic
+
+    def here(span: Any) -> Any:
+        return msgspec.structs.replace(span, file=os.path.normpath(os.path.join(prefix, span.file)))
+
+    return msgspec.structs.replace(
+        diagnostic,
+        span=here(diagnostic.span),
+        also=tuple(here(span) for span in diagnostic.also),
+        notes=tuple(msgspec.structs.replace(note, span=here(note.span)) if note.span else note for note in diagnostic.notes),
+    )
+
+
+def _from_root(shown: str, root: Path) -> str:
+    prefix = os.path.relpath(root)
+    return shown if prefix == "." else os.path.relpath(shown, prefix)
+
+
+def _unknown_lints(project: Project) -> tuple[Diagnostic, ...]:
+    if not project.settings.lints:
+        return ()
+    from kling_dsl.reports.pages import slugs
+
+    return project.find_unknown_lints(slugs())
+
+
+def _pairs(given: Sequence[str], option: str) -> Mapping[str, str]:
+    pairs: dict[str, str] = {}
+    for text in given:
+        name, sign, value = text.partition("=")
+        if not sign or not name.isidentifier():
+            raise click.BadParameter(f"'{text}' is no NAME=VALUE", param_hint=option)
+        pairs[name] = value
+    return pairs
+
+
+def _data_path(project: Project, file: str) -> str:
+    path = project.relative(Path(file))
+    if path is None:
+        raise click.BadParameter(f"'{file}' lies outside the project, whose root is {project.root}", param_hint="--data")
+    return path

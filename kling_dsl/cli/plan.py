@@ -1,0 +1,93 @@
+"""`kling plan`: print what a film would buy, clip by clip, and what it costs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import date
+from pathlib import Path
+
+import click
+
+from kling_dsl.cli.films import FILM, film_options, open_film, refuse_failed
+
+
+@click.command("plan")
+@click.argument("film", metavar="FILE", type=FILM)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "markdown", "html"]),
+    default="text",
+    show_default=True,
+    help="How to print the plan.",
+)
+@click.option("--out", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="Write it into a file instead.")
+@click.option("--exit-code", is_flag=True, help="Exit with 5 when there is something to buy.")
+@film_options
+def plan_command(
+    film: Path, form: str, out: Path | None, exit_code: bool, model: str | None, values: tuple[str, ...], data: tuple[str, ...]
+) -> None:
+    """Print what a film would buy and what it costs; nothing is sent.
+
+    The exit code is 3 when the film costs more than its Budget, and with --exit-code 5 when anything is to be bought.
+
+    \b
+    Example:
+      kling plan film.kling
+      kling plan film.kling --model o3-standard
+    """
+    from kling_dsl.money import dollars
+    from kling_dsl.reports.plan import make_plan
+
+    opened = open_film(film, model=model, values=values, data=data)
+    refuse_failed(opened)
+    plan = make_plan(opened.compilation, today=_today())
+    _write(_render(plan, form, to_file=out is not None), out)
+    if plan.over_budget_usd:
+        click.echo(f"refused: {dollars(plan.over_budget_usd)} over the budget of {dollars(plan.budget_usd or plan.film_usd)}", err=True)
+        raise click.exceptions.Exit(3)
+    if exit_code and plan.to_buy_usd:
+        raise click.exceptions.Exit(5)
+
+
+def _render(plan: object, form: str, *, to_file: bool) -> str:
+    from kling_dsl.cli.terminal import PIPED_WIDTH, palette_for, width_of
+    from kling_dsl.reports.palette import PLAIN
+    from kling_dsl.reports.plan import Plan, render_plan_json
+
+    assert isinstance(plan, Plan)
+    if form == "json":
+        return render_plan_json(plan).decode("utf-8") + "\n"
+    if form == "text":
+        from kling_dsl.reports.plan_text import render_plan_text
+
+        color = None if to_file or palette_for(sys.stdout) is PLAIN else "standard"
+        return render_plan_text(plan, width=PIPED_WIDTH if to_file else width_of(sys.stdout), color=color)
+    from kling_dsl.reports import plan_pages
+
+    return plan_pages.render_plan_markdown(plan) if form == "markdown" else plan_pages.render_plan_html(plan)
+
+
+def _write(text: str, out: Path | None) -> None:
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    temporary = out.with_name(f".{out.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text, "utf-8")
+        os.replace(temporary, out)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _today() -> date:
+    """Return the day from which a price's age is counted; KLING_TODAY sets it, so that a report can be repeated."""
+    chosen = os.environ.get("KLING_TODAY")
+    if not chosen:
+        return date.today()
+    try:
+        return date.fromisoformat(chosen)
+    except ValueError:
+        raise click.UsageError(f"KLING_TODAY is '{chosen}', and a day is written 2026-11-22") from None
