@@ -14,6 +14,7 @@ from processes import BenchmarkError
 from stage import Stage
 
 EXAMPLE = "example: python benchmarks/bench.py compile check --rounds 3"
+VERDICTS = {True: "met", False: "MISSED", None: ""}
 
 
 def main() -> int:
@@ -36,6 +37,8 @@ def main() -> int:
         return 1
     if arguments.json:
         arguments.json.write_bytes(msgspec.json.encode({"machine": environment.machine(), "rows": outcomes}))
+    if arguments.markdown:
+        arguments.markdown.write_text(_markdown(outcomes), encoding="utf-8")
     missed = [outcome.what for outcome in outcomes if outcome.met is False]
     if missed:
         print(f"missed: {'; '.join(missed)}", file=sys.stderr)
@@ -43,8 +46,16 @@ def main() -> int:
 
 
 def _line(outcome: Outcome) -> str:
-    verdict = {True: "met", False: "MISSED", None: ""}[outcome.met]
-    return f"{outcome.what:<50} {outcome.goal:<18} {verdict:<7} {outcome.measured}"
+    return f"{outcome.what:<50} {outcome.goal:<18} {VERDICTS[outcome.met]:<7} {outcome.measured}"
+
+
+def _markdown(outcomes: list[Outcome]) -> str:
+    command = f"python benchmarks/{' '.join((Path(sys.argv[0]).name, *sys.argv[1:]))}"
+    rows = (
+        f"| {outcome.what} | {outcome.goal} | {VERDICTS[outcome.met]} | {outcome.measured} |" for outcome in outcomes
+    )
+    head = "| What | Goal | | Measured |\n| --- | --- | --- | --- |"
+    return "\n".join((f"`{command}` on {environment.machine()}:", "", head, *rows, ""))
 
 
 def _arguments() -> argparse.Namespace:
@@ -56,6 +67,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="pairs of runs for each comparison (%(default)s)")
     parser.add_argument("--full", action="store_true", help="scale up to ten times the shots as well")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the outcomes there too")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there for a page")
     arguments = parser.parse_args()
     for name in arguments.names:
         if name not in MEASUREMENTS:

@@ -38,7 +38,7 @@ def measure_compile(stage: Stage, *, shots: int, rounds: int, **_: int) -> Itera
     """Compile one film, cold, against every peer in turn; both must come to the same requests."""
     for peer in stages.PEERS_OF_COMPILE:
         stage.run(stage.peer(peer), FEWEST_SHOTS)
-    stage.run(stage.kling("compile", "film.kling", "--format", "json", cache=stage.empty_cache()), FEWEST_SHOTS)
+    _compile_cold(stage, FEWEST_SHOTS)
     all_ours: list[Run] = []
     lines: list[Outcome] = []
     for peer in stages.PEERS_OF_COMPILE:
@@ -60,6 +60,7 @@ def measure_compile(stage: Stage, *, shots: int, rounds: int, **_: int) -> Itera
 
 def measure_scaling(stage: Stage, *, shots: int, rounds: int, largest: int, **_: int) -> Iterator[Outcome]:
     """Compile films of ten times the shots each, cold, up to `largest`."""
+    _compile_cold(stage, FEWEST_SHOTS)
     few = shots // 10
     while few * 10 <= largest:
         many = few * 10

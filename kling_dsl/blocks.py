@@ -59,13 +59,17 @@ class Piece(NamedTuple):
     line: int
     column: int
 
-    @property
-    def words(self) -> Text:
-        """The piece without the blanks around it."""
-        bare = self.text.lstrip(" \t")
+    def after(self, start: str) -> Text:
+        """Return what follows the piece's first characters, without the blanks around it."""
+        rest = self.text[len(start) :]
+        bare = rest.lstrip(" \t")
         return Text(bare.rstrip(), self.line, self.column + len(self.text) - len(bare))
 
 
+_UNIT = re.compile(
+    r"(?:SHOT|CLIP)(?:[ \t]+(?P<id>(?![0-9])[^\s]+))?"
+    r"(?:[ \t]+(?P<length>[0-9]+(?:[.,][0-9]+)?(?:[ \t]?(?:seconds|second|secs|sec|s|S))?)(?=[\s,;]))?"
+)
 _ID = re.compile(r"[a-z][a-z0-9-]*\Z")
 _NAME = re.compile(r"[^\W\d][\w\u0300-\u036f\u0591-\u05c7\u0610-\u065f\u0900-\u0dff\u0e31-\u0e4e]*\Z")
 _LENGTH = re.compile(r"([0-9]+)(?:[.,]([0-9]+))?[ \t]?([a-zA-Z]*)\Z")
@@ -85,6 +89,7 @@ _OTHER_CASE = re.compile(
     r"|(?P<heading>int\.?/ext\.|i/e\.|int\.|ext\.|est\.)[ \t])"
 )
 _NOTE = re.compile(r"\[\[.*?\]\]", re.DOTALL)
+_END_CLIP = re.compile(r"END[ \t]+CLIP")
 _HEADING_NUMBER = re.compile(r"[ \t]*#([\w.-]+)#[ \t]*\Z")
 
 
@@ -102,33 +107,37 @@ def build_title_page(pieces: Sequence[Piece], report: Report) -> TitlePage:
 
 def build_import(pieces: Sequence[Piece], report: Report) -> Import | None:
     """Build an import."""
-    path: Text | None = None
-    for piece in pieces:
-        if piece.kind == "REST":
-            path = piece.words
-        else:
-            _stray_if_text(piece, report, "stands under an import and belongs to no shot")
-    if path is None or not path.value.endswith(".kling"):
-        span = path.span if path else Span("", 0, 1, 0, 7)
-        report(error("bad-import", "import takes the path of a .kling file", span, hint="write `import cast.kling`"))
+    path = pieces[0].after("import")
+    for piece in pieces[1:]:
+        _stray_if_text(piece, report, "stands under an import and belongs to no shot")
+    if not path.value.endswith(".kling"):
+        span = path.span if path.value else Span("", 0, 1, 0, 7)
+        report(
+            error(
+                "bad-import",
+                "import takes the path of a .kling file",
+                span,
+                hint="write `import cast.kling`, or begin the line with ! if it is prose",
+            )
+        )
         return None
     return Import(path)
 
 
 def build_definition(pieces: Sequence[Piece], report: Report) -> Definition | None:
     """Build a definition of a reference."""
-    kind, name = pieces[0].text, next((piece.words for piece in pieces if piece.kind == "REST"), None)
-    attributes = _attributes(pieces, report)
+    kind = pieces[0].text.split(None, 1)[0]
+    name = pieces[0].after(kind)
+    attributes = _attributes(pieces)
     body = _description(pieces, report)
-    if name is None or not _NAME.match(name.value):
-        span = name.span if name else Span("", 0, 1, 0, len(kind) + 1)
-        what = "has no name" if name is None else f'"{name.value}" is no name'
+    if not _NAME.match(name.value):
+        span = name.span if name.value else Span("", 0, 1, 0, len(kind) + 1)
         report(
             error(
                 "bad-name",
-                f"this {kind} {what}" if name is None else what,
+                f'"{name.value}" is no name' if name.value else f"this {kind} has no name",
                 span,
-                hint=f"a name is one word of letters, digits and _, as in `{kind} Mira`; what is sent about it goes below",
+                hint=f"a name is one word of letters, digits and _, as in `{kind} Mira`; begin the line with ! if it is prose",
             )
         )
         return None
@@ -144,16 +153,14 @@ def build_heading(pieces: Sequence[Piece], report: Report) -> Heading:
         number, raw = match[1], raw[: match.start()]
     if raw.startswith("."):
         raw, column = raw[1:], column + 1
-    for piece in pieces:
+    for piece in pieces[1:]:
         _stray_if_text(piece, report, "stands under a scene heading and belongs to no shot")
-    return Heading(Passage(raw, first.line, column), number, _attributes(pieces, report))
+    return Heading(Passage(raw, first.line, column), number, _attributes(pieces))
 
 
 def build_shot(pieces: Sequence[Piece], report: Report) -> Shot | None:
     """Build a shot; None when it has no usable id."""
-    name: Text | None = None
-    length: Length | None = None
-    camera: Passage | None = None
+    name, length, rest = _unit(pieces[0], report)
     attributes: list[Attribute] = []
     body: list[Passage | Dialogue | Break] = []
     for piece in pieces:
@@ -165,13 +172,6 @@ def build_shot(pieces: Sequence[Piece], report: Report) -> Shot | None:
             body.append(passage)
         elif kind == "BLANK":
             body.append(_BREAK)
-        elif kind == "ID":
-            name = piece.words
-        elif kind == "LENGTH":
-            length = _length(piece, report)
-        elif kind == "CAMERA":
-            words = piece.words
-            camera = Passage(words.value, words.line, words.column)
         elif kind == "ATTRIBUTE":
             attributes.append(_attribute(piece))
         elif kind == "LABELLED":
@@ -179,41 +179,37 @@ def build_shot(pieces: Sequence[Piece], report: Report) -> Shot | None:
     if not _is_id(name, "SHOT", report):
         return None
     assert name is not None
+    camera = Passage(rest.value, rest.line, rest.column) if rest.value else None
     return Shot(name, length, camera, tuple(attributes), tuple(body))
 
 
 def build_clip(pieces: Sequence[Piece], report: Report) -> Clip | None:
     """Build the first line of a group; text straight in it, before a SHOT, is an error."""
-    name: Text | None = None
-    length: Length | None = None
-    for piece in pieces:
-        if piece.kind == "ID":
-            name = piece.words
-        elif piece.kind == "LENGTH":
-            length = _length(piece, report)
-        elif piece.kind == "REST":
-            report(
-                error(
-                    "clip-words",
-                    "a CLIP line holds an id and a length only",
-                    piece.words.span,
-                    hint="camera words belong to the SHOT lines inside the group",
-                )
+    name, length, rest = _unit(pieces[0], report)
+    if rest.value and name is not None:
+        report(
+            error(
+                "clip-words",
+                "a CLIP line holds an id and a length only",
+                rest.span,
+                hint="camera words belong to the SHOT lines inside the group",
             )
-        else:
-            _stray_if_text(piece, report, "stands in a CLIP before its first SHOT and belongs to no shot", "text-in-clip")
+        )
+    for piece in pieces[1:]:
+        _stray_if_text(piece, report, "stands in a CLIP before its first SHOT and belongs to no shot", "text-in-clip")
     if not _is_id(name, "CLIP", report):
         return None
     assert name is not None
-    return Clip(name, length, _attributes(pieces, report))
+    return Clip(name, length, _attributes(pieces))
 
 
 def build_end_clip(pieces: Sequence[Piece], report: Report) -> EndClip:
     """Build the end of a group."""
-    for piece in pieces:
+    rest = pieces[0].after(_END_CLIP.match(pieces[0].text)[0])  # type: ignore[index]
+    if rest.value:
+        report(error("clip-words", "END CLIP takes nothing after it", rest.span, hint="delete the rest of the line"))
+    for piece in pieces[1:]:
         _stray_if_text(piece, report, "stands after END CLIP and belongs to no shot")
-        if piece.kind == "REST":
-            report(error("clip-words", "END CLIP takes nothing after it", piece.words.span, hint="delete the rest of the line"))
     return EndClip()
 
 
@@ -260,10 +256,22 @@ def _is_id(name: Text | None, keyword: str, report: Report) -> bool:
     return False
 
 
-def _length(piece: Piece, report: Report) -> Length | None:
-    words = piece.words
+def _unit(piece: Piece, report: Report) -> tuple[Text | None, Length | None, Text]:
+    """Split the first line of a shot or a clip into its id, its length and the rest."""
+    match = _UNIT.match(piece.text)
+    assert match is not None, "the grammar takes no other line for a shot or a clip"
+    name = match["id"]
+    length = match["length"]
+    return (
+        None if name is None else Text(name, piece.line, piece.column + match.start("id")),
+        None if length is None else _length(Text(length, piece.line, piece.column + match.start("length")), report),
+        piece.after(match[0]),
+    )
+
+
+def _length(words: Text, report: Report) -> Length | None:
     match = _LENGTH.match(words.value)
-    assert match is not None, "the grammar takes no other text for a length"
+    assert match is not None, "a length begins with digits"
     whole, part, unit = match.groups()
     if len(whole) > 6:
         report(error("bad-length", f"{words.value} is longer than any clip", words.span, hint="write whole seconds, as in `5s`"))
@@ -295,7 +303,7 @@ def _length(piece: Piece, report: Report) -> Length | None:
 
 def _entry(piece: Piece, report: Report) -> Entry | None:
     line = piece.text.rstrip()
-    key, colon, rest = line.partition(":")
+    key, colon, _ = line.partition(":")
     words = key.split()
     if not colon or not words:
         span = Span("", piece.line, piece.column, piece.line, piece.column + len(line))
@@ -309,7 +317,7 @@ def _entry(piece: Piece, report: Report) -> Entry | None:
         )
         return None
     place = Text(words[0], piece.line, piece.column)
-    value = Piece("", rest, piece.line, piece.column + len(key) + 1).words
+    value = piece.after(f"{key}:")
     named = words[0] in ("Param", "Data")
     if (named and len(words) == 2) or (not named and len(words) == 1 and words[0] in TITLE_KEYS):
         name = Text(words[1], piece.line, piece.column + key.index(words[1], len(words[0]))) if named else None
@@ -327,7 +335,7 @@ def _entry(piece: Piece, report: Report) -> Entry | None:
     return None
 
 
-def _attributes(pieces: Sequence[Piece], report: Report) -> tuple[Attribute, ...]:
+def _attributes(pieces: Sequence[Piece]) -> tuple[Attribute, ...]:
     return tuple(_attribute(piece) for piece in pieces if piece.kind == "ATTRIBUTE")
 
 

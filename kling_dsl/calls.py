@@ -67,3 +67,19 @@ def values_at(arguments: Mapping[str, Any], path: str) -> list[Any]:
                 opened.append(value)
         found = opened
     return found
+
+
+def shape_of(arguments: Mapping[str, Any]) -> tuple[object, ...]:
+    """Return which fields arguments give and how many of each, down into lists: two of one shape count alike."""
+    return tuple([(name, _list_shape(value)) if type(value) is list else name for name, value in arguments.items()])
+
+
+def _list_shape(items: list[Any]) -> tuple[object, ...]:
+    return tuple(
+        [
+            tuple([(name, len(part)) if type(part) is list else name for name, part in item.items()])
+            if type(item) is dict
+            else 1
+            for item in items
+        ]
+    )

@@ -41,8 +41,16 @@ class Emitter:
     def __init__(self, profile: Profile, digests: Digests) -> None:
         self.profile = profile
         self._digests = digests
+        self._paths: dict[str, tuple[ir.Reference, tuple[str, ...]]] = {}
+        self._assets: dict[str, Asset] = {}
         self._elements: dict[str, tuple[ir.Reference, Arguments, Arguments]] = {}
         self._writers = tuple((name, self._writer(name, field)) for name, field in profile.fields.items())
+        bound: tuple[tuple[str, Callable[[ir.Binding], tuple[Any, Any]]], ...] = (
+            ("elements", self._element_of),
+            ("images", self._image_of),
+            ("videos", self._video_of),
+        )
+        self._bound_fields = tuple((profile.roles[place], place, write) for place, write in bound if place in profile.roles)
         nested = {role: path.rpartition(".")[2] for role, path in profile.roles.items()}
         self._names = nested
         self._shot_length = _length_writer(profile.paths[profile.roles["shot-duration"]]) if "shot-duration" in profile.roles else str
@@ -54,24 +62,34 @@ class Emitter:
             value = write(request)
             if value is not None:
                 arguments[name] = value
-        files = [*self._frame_files(request), *(f for b in request.bindings for f in b.reference.media if isinstance(f, ir.File))]
         after = tuple(frame.id for frame in (request.start, request.end) if isinstance(frame, ir.LastFrame))
-        if not files:
+        paths = dict.fromkeys(
+            path for binding in request.bindings for path in self._paths_of(binding.reference)
+        )
+        paths = dict.fromkeys(frame.path for frame in (request.start, request.end) if isinstance(frame, ir.File)) | paths
+        if not paths:
             return Emission(arguments, arguments, (), after)
         digested = dict(arguments)
-        roles = self.profile.roles
-        for role, write in (("elements", self._element_of), ("images", self._image_of), ("videos", self._video_of)):
-            name = roles.get(role, "")
+        for name, place, write_both in self._bound_fields:
             if name in digested:
-                digested[name] = [write(binding)[1] for binding in request.bindings if binding.place == role]
+                digested[name] = [write_both(binding)[1] for binding in request.bindings if binding.place == place]
         for role, frame in (("start-frame", request.start), ("end-frame", request.end)):
-            if isinstance(frame, ir.File) and roles.get(role) in digested:
-                digested[roles[role]] = f"asset:{self._digests.get(frame.path, '')}"
-        paths = dict.fromkeys(file.path for file in files)
-        return Emission(arguments, digested, tuple(Asset(self._digests.get(path, ""), path) for path in paths), after)
+            if isinstance(frame, ir.File) and self.profile.roles.get(role) in digested:
+                digested[self.profile.roles[role]] = self._address(frame)[1]
+        return Emission(arguments, digested, tuple([self._asset(path) for path in paths]), after)
 
-    def _frame_files(self, request: ir.Request) -> list[ir.File]:
-        return [frame for frame in (request.start, request.end) if isinstance(frame, ir.File)]
+    def _paths_of(self, reference: ir.Reference) -> tuple[str, ...]:
+        known = self._paths.get(reference.name)
+        if known is None or known[0] is not reference:
+            known = (reference, tuple(medium.path for medium in reference.media if isinstance(medium, ir.File)))
+            self._paths[reference.name] = known
+        return known[1]
+
+    def _asset(self, path: str) -> Asset:
+        asset = self._assets.get(path)
+        if asset is None:
+            asset = self._assets[path] = Asset(self._digests.get(path, ""), path)
+        return asset
 
     def _writer(self, name: str, field: Field) -> Callable[[ir.Request], Any]:
         default = float(field.default) if isinstance(field.default, Decimal) else field.default
@@ -139,8 +157,8 @@ class Emitter:
             return frame.url, frame.url
         if isinstance(frame, ir.LastFrame):
             return f"frame:{frame.id}/end", f"frame:{frame.id}/end"
-        digest = self._digests.get(frame.path, "")
-        return Asset(digest, frame.path).address, f"asset:{digest}"
+        asset = self._asset(frame.path)
+        return asset.address, f"asset:{asset.sha256}"
 
 
 def fingerprint(endpoint: str, digested: Arguments) -> str:

@@ -6,10 +6,10 @@ A broken block costs its own diagnostics and no other's, and a block whose text 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from kling_dsl import blocks, nodes, resources, saved
 from kling_dsl.diagnostics import Diagnostic, error, warning
@@ -101,9 +101,17 @@ def _build(text: str, masked: str, rule: str, found: list[Diagnostic]) -> nodes.
             )
         )
         return nodes.Block(None, tuple(found))
-    tokens: list[Token] = tree.children
-    read = text if masked is text else None
-    pieces = [blocks.Piece(str(t.type), str(t) if read else text[t.start_pos : t.end_pos], t.line - 1, t.column) for t in tokens]
+    tokens = cast("list[Token]", tree.children)
+    whole = masked is text
+    pieces = [
+        blocks.Piece(
+            token.type,
+            str(token) if whole else text[token.start_pos : token.end_pos],
+            (token.line or 1) - 1,
+            token.column or 1,
+        )
+        for token in tokens
+    ]
     node = blocks.BUILDERS[rule](pieces, found.append)
     return nodes.Block(node, tuple(found))
 
@@ -183,6 +191,3 @@ def grammar() -> Lark:
     parser.save(buffer)
     saved.store("grammar", key, buffer.getvalue())
     return parser
-
-
-Report = Callable[[Diagnostic], None]

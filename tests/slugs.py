@@ -53,7 +53,7 @@ def _takers(module: ast.Module) -> dict[str, int | None]:
             takers[node.name] = 0
         owner = node.name if isinstance(node, ast.ClassDef) else None
         for function in node.body if isinstance(node, ast.ClassDef) else [node]:
-            if not isinstance(function, ast.FunctionDef) or (owner and function.name != "__init__"):
+            if not isinstance(function, ast.FunctionDef) or bool(owner) != (function.name == "__init__"):
                 continue
             names = [argument.arg for argument in function.args.args if argument.arg != "self"]
             if "slug" in names:

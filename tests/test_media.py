@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from media_samples import make_animation, make_picture, make_sound, make_video
 
@@ -134,6 +134,61 @@ def test_a_png_header_with_a_wrong_checksum_is_a_problem(tmp_path: Path) -> None
 def test_a_png_without_pixels_is_a_problem(tmp_path: Path) -> None:
     content = make_picture("png", 320, 412)
     assert facts(tmp_path, content[:33] + b"\0\0\0\0IEND\xae\x42\x60\x82").problem == "it holds no picture data"
+
+
+JPEG = make_picture("jpeg", 16, 12)
+WEBP = make_picture("webp", 16, 12)
+GIF = make_picture("gif", 16, 12)
+AVIF = make_picture("avif", 16, 12)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"\xff\xd8\xff\xd9", "it holds no picture data"),
+        (b"\xff\xd8\xff\xff\xff\x01\xff\xd9", "it holds no picture data"),
+        (b"\xff\xd8\xff\xe0\0\1", "it has a broken JPEG segment at byte 2"),
+        (b"\xff\xd8\xff\xe0\0\2text", "it has no JPEG marker at byte 6, where one belongs"),
+        (b"\xff\xd8" + b"\xff\xe0\0\2" * 200_001, "it has more than 200000 segments"),
+        (JPEG.replace(b"\xff\xc0", b"\xff\xc8"), "it states no picture size"),
+        (WEBP.replace(b"\x9d\x01\x2a", b"\x9d\x01\x2b"), "it has a broken WebP picture header"),
+        (WEBP.replace(b"VP8 ", b"VP8L"), "it has a broken WebP picture header"),
+        (WEBP.replace(b"VP8 ", b"VP9 "), "it holds no picture data"),
+        (WEBP[:16] + b"\xff" + WEBP[17:], "it is cut off"),
+        (
+            b"RIFF" + struct.pack("<L", 8_000_012) + b"WEBP" + b"FREE\0\0\0\0" * 1_000_001,
+            "it has more than 200000 chunks",
+        ),
+        (b"GIF89a" + GIF[6:10] + b"\0\0\0?", "it has a broken GIF block at byte 13"),
+        (b"GIF89a" + GIF[6:10] + b"\0\0\0;", "it holds no picture data"),
+        (b"GIF89a" + GIF[6:10] + b"\0\0\0!\xfe" + b"\1x" * 200_001, "it has more than 200000 data blocks in one frame"),
+        (b"GIF89a\0\0\0\0\0\0\0," + b"\0" * 9 + b"\2\0;", "it states no picture size"),
+        (AVIF.replace(b"pitm", b"free"), "it states no picture size"),
+        (AVIF.replace(b"ispe", b"free"), "it states no picture size"),
+        (AVIF.replace(b"ipma", b"free"), "it states no picture size"),
+        (AVIF.replace(b"mdat", b"free"), "it holds no picture data"),
+        (AVIF[: AVIF.index(b"meta") - 4], "it is cut off before its picture header"),
+        (AVIF[: AVIF.index(b"meta") - 4] + b"\0\0\0\4meta", "it has a broken box at byte "),
+        (b"BM" + struct.pack("<LHHLLll", 26, 0, 0, 26, 40, 0, 0), "it states no picture size"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_damage_is_told_in_words(tmp_path: Path, content: bytes, problem: str) -> None:
+    media = facts(tmp_path, content)
+    assert media.problem.startswith(problem)
+    assert (media.width, media.height) == (0, 0)
+
+
+def test_rare_forms_of_headers_are_read(tmp_path: Path) -> None:
+    core = b"BM" + struct.pack("<LHHLLHHHH", 26, 0, 0, 26, 12, 320, 412, 1, 24)
+    assert facts(tmp_path, core) == Media(hashlib.sha256(core).hexdigest(), 26, "bmp", 320, 412)
+    padded = JPEG[:2] + b"\xff\xff" + JPEG[2:]
+    assert (facts(tmp_path, padded).width, facts(tmp_path, padded).problem) == (16, "")
+    start = AVIF.index(b"mdat") - 4
+    wide = AVIF[:start] + b"\0\0\0\1mdat" + struct.pack(">Q", len(AVIF) - start + 8) + AVIF[start + 8 :]
+    open_ended = AVIF[:start] + b"\0\0\0\0" + AVIF[start + 4 :]
+    for content in (wide, open_ended):
+        assert (facts(tmp_path, content).width, facts(tmp_path, content).problem) == (16, "")
 
 
 def test_a_claimed_size_is_told_and_never_decoded(tmp_path: Path) -> None:
@@ -348,9 +403,22 @@ def test_reading_a_picture_imports_nothing_heavy(tmp_path: Path) -> None:
 PREFIXES = [make_picture(kind, 8, 8)[:length] for kind in KINDS for length in (12, 30, 60)]
 
 
+@settings(deadline=None)
 @given(st.sampled_from([b"", *PREFIXES]), st.binary(max_size=300))
 def test_any_bytes_are_described(tmp_path_factory: pytest.TempPathFactory, prefix: bytes, rest: bytes) -> None:
     media = facts(tmp_path_factory.getbasetemp(), prefix + rest, name=f"any-{os.getpid()}")
     assert media.sha256 == hashlib.sha256(prefix + rest).hexdigest()
     assert media.width >= 0
     assert media.height >= 0
+
+
+@settings(deadline=None)
+@given(st.sampled_from([make_picture(kind, 16, 12) for kind in KINDS]), st.integers(0, 2000), st.binary(max_size=8))
+def test_any_damage_is_survived(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes, place: int, replacement: bytes
+) -> None:
+    start = place % len(content)
+    broken = content[:start] + replacement + content[start + len(replacement) :]
+    media = facts(tmp_path_factory.getbasetemp(), broken, name=f"broken-{os.getpid()}")
+    assert (media.width > 0) == (media.height > 0)
+    assert not (media.problem and media.width)

@@ -13,7 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kling_dsl.project import DiskWorld, Settings, Signature, disk, find_project, find_root
@@ -239,6 +239,7 @@ def test_what_is_no_toml_is_told_at_its_place(text: str, line: int, words: str) 
     assert "(at " not in told[0]
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200) | st.from_regex(r"(\[?[a-z_.]{1,9}\]?( = [0-9\"$.e\[{-]{1,9})?\n){1,6}", fullmatch=True))
 def test_any_text_is_read_without_an_exception(text: str) -> None:
     settings, found = read_settings(text, "kling.toml")
@@ -532,6 +533,7 @@ def test_a_link_that_turns_outwards_changes_its_signature(tmp_path: Path) -> Non
     assert DiskWorld(root).signature("film.kling") not in before.inputs
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_any_path_gets_an_answer(tmp_path_factory: pytest.TempPathFactory, path: str) -> None:
     world = DiskWorld(tmp_path_factory.getbasetemp())

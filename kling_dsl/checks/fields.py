@@ -93,9 +93,9 @@ def check_values(request: ir.Request, profile: Profile) -> Iterator[Diagnostic]:
         if value is not None and path is not None:
             yield from _check_value(key, value, profile.paths[path], profile, request.places.get(key, request.span))
     keywords = {name: keyword for keyword, name in profile.attributes.items()}
-    for name, value in request.extra.items():
+    for name, given in request.extra.items():
         keyword = keywords[name]
-        yield from _check_value(keyword, value, profile.fields[name], profile, request.places.get(keyword, request.span))
+        yield from _check_value(keyword, given, profile.fields[name], profile, request.places.get(keyword, request.span))
 
 
 def check_taken(request: ir.Request, profile: Profile) -> Iterator[Diagnostic]:

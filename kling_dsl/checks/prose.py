@@ -8,7 +8,14 @@ from collections.abc import Iterator
 from kling_dsl import nodes
 from kling_dsl.diagnostics import Diagnostic, Edit, Fix, warning
 
-_WORD = re.compile(r"(?<![\w@])[^\W\d]\w*")
+
+
+def _in_every_case(*words: str) -> frozenset[str]:
+    """Return words as they are written in a sentence, at its start and in a heading."""
+    return frozenset(form for word in words for form in (word, word.capitalize(), word.upper()))
+
+
+_WORD = re.compile(r"(?<![\w@])\w+")
 _NOTE = re.compile(r"\[\[.*?(?:\]\]|\Z)", re.DOTALL)
 _WEIGHT = re.compile(r"\(([^():\n]{1,60}):[ \t]*[0-9]*\.?[0-9]+\)|\w+::[0-9.]+|\({2,}[^()\n]+\){2,}")
 _NEGATIVE = re.compile(
@@ -16,7 +23,7 @@ _NEGATIVE = re.compile(
     r"|\b(?:no|without)[ \t]+(?:text|watermarks?|blur(?:ry)?|distortions?|artifacts?|logos?|subtitles?|captions?|deformed|extra|bad|ugly|low)\b"
     r"|\bavoid[ \t]+(?:any[ \t]+)?(?:blur|distortions?|artifacts?|text|watermarks?)\b)"
 )
-_NEGATIVE_TRIGGERS = frozenset(("negative", "no", "without", "avoid"))
+_NEGATIVE_TRIGGERS = _in_every_case("negative", "no", "without", "avoid")
 _QUALITY = frozenset(
     (
         "masterpiece",
@@ -41,7 +48,7 @@ _QUALITY = frozenset(
         "breathtaking",
     )
 )
-_QUALITY_WORD = re.compile(r"(?<!\w)(?:[48]k|uhd|hdr|[^\W\d]\w*)(?!\w)", re.IGNORECASE)
+_QUALITY_TRIGGERS = _in_every_case(*_QUALITY)
 _PILE = 3
 """Two such words may be a description; three stand for nothing that can be filmed."""
 
@@ -49,15 +56,14 @@ _PILE = 3
 def check_prose(passage: nodes.Passage, names: frozenset[str], caseless: tuple[str, ...]) -> Iterator[Diagnostic]:
     """Report lints of one passage; `names` are the CHARACTERs', `caseless` those in scripts without letter case."""
     raw = passage.raw
-    words = _WORD.findall(raw)
-    lowered = {word.lower() for word in words}
+    words = {*_WORD.findall(raw)}
     if not names.isdisjoint(words) or any(name in raw for name in caseless):
         yield from _check_names(passage, names, caseless)
     if "(" in raw or "::" in raw:
         yield from _check_weights(passage)
-    if not lowered.isdisjoint(_NEGATIVE_TRIGGERS) or "--no" in raw:
+    if not words.isdisjoint(_NEGATIVE_TRIGGERS) or "--no" in raw:
         yield from _check_negatives(passage)
-    if len(lowered & _QUALITY) >= _PILE or (("k" in raw or "K" in raw) and _is_pile(raw)):
+    if not words.isdisjoint(_QUALITY_TRIGGERS):
         yield from _check_quality(passage)
 
 
@@ -103,13 +109,9 @@ def _check_negatives(passage: nodes.Passage) -> Iterator[Diagnostic]:
         )
 
 
-def _is_pile(raw: str) -> bool:
-    return len({word.lower() for word in _QUALITY_WORD.findall(raw)} & _QUALITY) >= _PILE
-
-
 def _check_quality(passage: nodes.Passage) -> Iterator[Diagnostic]:
     raw = _hidden(passage.raw)
-    found = [match for match in _QUALITY_WORD.finditer(raw) if match[0].lower() in _QUALITY]
+    found = [match for match in _WORD.finditer(raw) if match[0].lower() in _QUALITY]
     if len({match[0].lower() for match in found}) >= _PILE:
         yield warning(
             "quality-words",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, Protocol
 
 from kling_dsl import ir
-from kling_dsl.calls import values_at
+from kling_dsl.calls import shape_of, values_at
 from kling_dsl.diagnostics import Diagnostic, Note
 from kling_dsl.profiles import AtMost, ExactlyOne, Excludes, IgnoredWith, Profile, Requires, Rule, SumEquals, TotalSeconds
 from kling_dsl.source import Span
@@ -35,11 +35,10 @@ class RuleBook:
         self._counting = tuple(rule for rule in profile.rules if isinstance(rule, AtMost | ExactlyOne | Requires | Excludes))
         self._measuring = tuple(rule for rule in profile.rules if rule not in self._counting)
         self._broken: dict[object, tuple[Rule, ...]] = {}
-        self._lists = tuple(name for name, field in profile.fields.items() if field.type == "list")
 
     def check(self, request: ir.Request, arguments: Arguments) -> Iterator[Diagnostic]:
         """Report every rule that the arguments of a request break."""
-        shape = (tuple(arguments), *[_shape(arguments.get(name)) for name in self._lists])
+        shape = shape_of(arguments)
         broken = self._broken.get(shape)
         if broken is None:
             broken = tuple(rule for rule in self._counting if breaks(rule, arguments))
@@ -146,15 +145,21 @@ class RuleBook:
 def breaks(rule: Rule, arguments: Arguments) -> bool:
     """Say whether arguments break a rule that only counts; rules on a list's items are asked of each item."""
     if isinstance(rule, AtMost):
-        return (not rule.given or any(values_at(arguments, path) for path in rule.given)) and weigh(rule, arguments) > rule.max
-    paths = rule.of if isinstance(rule, ExactlyOne) else (rule.field, *(rule.needs if isinstance(rule, Requires) else rule.others))  # type: ignore[union-attr]
+        applies = not rule.given or any(values_at(arguments, path) for path in rule.given)
+        return applies and weigh(rule, arguments) > rule.max
+    paths = _paths(rule)
     outer = paths[0].rpartition(".")[0]
     if outer and all(path.rpartition(".")[0] == outer for path in paths):
-        return any(_breaks_given(rule, lambda path, item=item: bool(values_at(item, path.rpartition(".")[2]))) for item in values_at(arguments, outer))
-    return _breaks_given(rule, lambda path: bool(values_at(arguments, path)))
+        return any(_breaks_given(rule, _given_by(item, outer)) for item in values_at(arguments, outer))
+    return _breaks_given(rule, _given_by(arguments, ""))
 
 
-def _breaks_given(rule: Rule, given: Any) -> bool:
+def _given_by(arguments: Arguments, outer: str) -> Callable[[str], bool]:
+    """Return what says whether the field at a path is given, in the arguments or in one item of their list `outer`."""
+    return lambda path: bool(values_at(arguments, path[len(outer) + 1 :] if outer else path))
+
+
+def _breaks_given(rule: Rule, given: Callable[[str], bool]) -> bool:
     if isinstance(rule, ExactlyOne):
         return sum(given(path) for path in rule.of) != 1
     if isinstance(rule, Requires):
@@ -164,23 +169,23 @@ def _breaks_given(rule: Rule, given: Any) -> bool:
     return False
 
 
+def _paths(rule: Rule) -> tuple[str, ...]:
+    if isinstance(rule, ExactlyOne):
+        return rule.of
+    if isinstance(rule, Requires):
+        return (rule.field, *rule.needs)
+    assert isinstance(rule, Excludes), "only these rules ask which fields are given"
+    return (rule.field, *rule.others)
+
+
 def weigh(rule: AtMost, arguments: Arguments) -> int:
     """Return what the counted fields of the arguments weigh together."""
     return sum(len(values_at(arguments, path)) * weight for path, weight in rule.counts.items())
 
 
-def _shape(value: object) -> object:
-    if not isinstance(value, list):
-        return None
-    return tuple(
-        tuple((name, len(part) if isinstance(part, list) else 1) for name, part in item.items()) if isinstance(item, dict) else 1
-        for item in value
-    )
-
-
 def _over(rule: AtMost, request: ir.Request, profile: Profile, arguments: Arguments) -> tuple[Span, ...]:
     """Return where the references stand that come after the limit is full."""
-    weights = {profile.paths[path].role: weight for path, weight in rule.counts.items()}
+    weights: dict[str | None, int] = {profile.paths[path].role: weight for path, weight in rule.counts.items()}
     total = sum(weights.get(role, 0) for role, frame in (("start-frame", request.start), ("end-frame", request.end)) if frame)
     spans: list[Span] = []
     for binding in request.bindings:

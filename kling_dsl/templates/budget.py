@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime
 from datetime import time as time_of_day
 from decimal import Decimal
+from typing import Any, cast
 
 import msgspec
 
@@ -20,6 +21,8 @@ MAX_VALUE_DEPTH = 50
 """How deep lists and mappings may lie in one another when they are compared, printed or used as a key."""
 MAX_CALL_DEPTH = 50
 """How deep macros, recursive loops and includes may call one another."""
+STEPS_PER_CALL = 5
+"""What a call of a macro counts for: it takes as long as that many pieces of output."""
 MAX_RANGE = 100_000
 """The most numbers of one range, rows of a batch and slices of a list: a round for each shot of the longest film."""
 STEPS_BETWEEN_LOOKS = 2000
@@ -123,9 +126,7 @@ class Budget:
             self.make(len(value))  # type: ignore[arg-type]
             if len(value) > MAX_VALUE_CHARACTERS:  # type: ignore[arg-type]
                 raise value_too_long(len(value))  # type: ignore[arg-type]
-        elif kind is int:
-            check_number(value)
-        elif kind is Decimal:
+        elif kind is int or kind is Decimal:
             check_number(value)
         elif kind is list or kind is tuple:
             self.step(len(value) // 4)  # type: ignore[arg-type]
@@ -145,7 +146,7 @@ class Budget:
         return result
 
     def text(self, value: object) -> str:
-        """Return the text of a value as the film shows it; raises `Refusal` for what has none that is always the same."""
+        """Return the text of a value as the film shows it; raises `Refusal` for what has no lasting text."""
         if isinstance(value, str):
             return value
         kind = type(value)
@@ -188,7 +189,7 @@ class Budget:
             )
         self.checkpoint = max(0, self.steps - STEPS_BETWEEN_LOOKS)
 
-    def _weigh(self, value: object, depth: int) -> None:
+    def _weigh(self, value: Any, depth: int) -> None:
         if depth > MAX_VALUE_DEPTH:
             raise too_much(f"this value has lists or mappings inside one another, more than {MAX_VALUE_DEPTH} deep")
         if isinstance(value, dict):
@@ -196,8 +197,8 @@ class Budget:
             self._weigh_items(value.values(), depth)
         elif isinstance(value, range):
             self.step(len(value))
-        elif isinstance(value, (list, tuple, *VIEWS)):
-            self._weigh_items(value, depth)
+        elif isinstance(value, SEQUENCES):
+            self._weigh_items(cast("Iterable[object]", value), depth)
 
     def _weigh_items(self, items: Iterable[object], depth: int) -> None:
         kinds = set(map(type, items))
@@ -215,8 +216,9 @@ class Budget:
 
 
 UNDEFINED = frozenset({"FilmUndefined", "Undefined"})
-"""The names of the types that stand for something missing: their text is empty, or an error that says what is missing."""
-VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()), type({}.items()))
+"""The types that stand for something missing, by name: their text is empty, or an error that says what is missing."""
+SEQUENCES: tuple[type, ...] = (list, tuple, type({}.keys()), type({}.values()), type({}.items()))
+"""The kinds of value that are lists for a writer."""
 
 
 def value_too_long(size: int) -> Refusal:
@@ -233,7 +235,7 @@ def check_number(value: object) -> None:
         raise too_much("this number is too large or too near to 0 to compute with")
 
 
-def check_printable(value: object, room: list[int]) -> None:
+def check_printable(value: Any, room: list[int]) -> None:
     """Refuse a value that would print a place in memory, or whose parts are together longer than `room[0]`."""
     if isinstance(value, str):
         room[0] -= len(value) + 4
@@ -241,8 +243,8 @@ def check_printable(value: object, room: list[int]) -> None:
         for key, item in value.items():
             check_printable(key, room)
             check_printable(item, room)
-    elif isinstance(value, (list, tuple, *VIEWS)):
-        for item in value:
+    elif isinstance(value, SEQUENCES):
+        for item in cast("Iterable[object]", value):
             check_printable(item, room)
     elif type(value) is int:
         check_number(value)

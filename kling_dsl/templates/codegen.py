@@ -23,6 +23,7 @@ MAX_CACHED_CHARACTERS = 1 << 20
 """Longer templates are compiled anew: they are films, read once in a run."""
 
 
+TOO_DEEP = "the tags or brackets of this template lie too deep in one another"
 WORD = re.compile(r"\w+|.", re.DOTALL)
 
 
@@ -85,7 +86,8 @@ def compile_anew(text: str) -> Compiled:
     try:
         tree = Parser(environment, text).parse()
         compiled.names = frozenset(
-            [node.name for node in tree.find_all((nodes.Name, nodes.Macro)) if getattr(node, "ctx", "") != "load"]
+            [name.name for name in tree.find_all(nodes.Name) if name.ctx != "load"]
+            + [macro.name for macro in tree.find_all(nodes.Macro)]
         )
         generator.visit(tree)
     except Refusal as refusal:
@@ -94,8 +96,7 @@ def compile_anew(text: str) -> Compiled:
     except TemplateSyntaxError as error:
         raise reworded(error, compiled.layout) from None
     except (RecursionError, MemoryError, ValueError):
-        refusal = too_much("the tags or brackets of this template lie too deep in one another")
-        raise refused(refusal, compiled.layout, compiled.layout.last) from None
+        raise refused(too_much(TOO_DEEP), compiled.layout, compiled.layout.last) from None
     compiled.code = compile_code(generator, compiled)
     return compiled
 
@@ -111,11 +112,10 @@ def compile_code(generator: OriginGenerator, compiled: Compiled) -> CodeType:
         if "repeated" in error.msg or "duplicate" in error.msg:
             refusal = Refusal("template-syntax", "an argument is given twice here")
         else:
-            refusal = too_much("the tags or brackets of this template lie too deep in one another")
+            refusal = too_much(TOO_DEEP)
         raise refused(refusal, compiled.layout, offset) from None
     except (RecursionError, MemoryError, ValueError, OverflowError):
-        refusal = too_much("the tags or brackets of this template lie too deep in one another")
-        raise refused(refusal, compiled.layout, 0) from None
+        raise refused(too_much(TOO_DEEP), compiled.layout, 0) from None
 
 
 def refused(refusal: Refusal, layout: Layout, offset: int) -> RefusedTemplate:
@@ -351,7 +351,7 @@ def at_node(refusal: Refusal, node: nodes.Node) -> Refusal:
     return refusal
 
 
-def target_names(target: nodes.Expr) -> tuple[str, ...]:
+def target_names(target: nodes.Node) -> tuple[str, ...]:
     """Return the names that a loop sets, in the order of its values; one name for all where they lie deeper."""
     if isinstance(target, nodes.Name):
         return (target.name,)

@@ -116,7 +116,7 @@ class Engine:
         """Return the diagnostic of whatever ended the expansion."""
         frames = template_frames(failure.__traceback__)
         facts = self.explain(failure, frames)
-        notes = self.notes(frames)
+        notes = self.notes(frames, facts)
         if facts.span is not None:
             span = facts.span
         elif facts.origin is not None:
@@ -128,9 +128,9 @@ class Engine:
             span = Span(self.file, 1, 1, 1, 1)
         return error(facts.slug, facts.message, span, hint=facts.hint, notes=notes)
 
-    def notes(self, frames: list[tuple[dict[str, Any], int]]) -> tuple[Note, ...]:
+    def notes(self, frames: list[tuple[dict[str, Any], int]], facts: Refusal) -> tuple[Note, ...]:
         """Say in which rounds the failure happened, and through which macros it was reached."""
-        failing = {frame_span(frame, "") for frame in frames[-1:]}
+        failing = {frame_span(frame, "") for frame in frames[-1:] if facts.span is None}
         rounds = round_notes(self.trace.round, self.trace.sources, self.trace.bases)
         notes = [note for note in rounds if note.span not in failing or note.message.startswith("in round")]
         said = failing | {note.span for note in notes}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from jinja2.exceptions import TemplateError
@@ -31,7 +31,21 @@ FORBIDDEN_FILTERS = {
 """Why a filter of Jinja cannot be used, by its name."""
 
 TEXT_FILTERS = frozenset(
-    "capitalize center format indent lower replace string title trim truncate upper wordcount wordwrap".split()
+    [
+        "capitalize",
+        "center",
+        "format",
+        "indent",
+        "lower",
+        "replace",
+        "string",
+        "title",
+        "trim",
+        "truncate",
+        "upper",
+        "wordcount",
+        "wordwrap",
+    ]
 )
 """Filters whose value, and whose texts among the arguments, are taken as text."""
 MAX_WRAPPED_CHARACTERS = 20_000
@@ -42,8 +56,9 @@ MAX_DECIMALS = 100
 
 def film_filters(trace: Trace) -> dict[str, Callable[..., Any]]:
     """Return the filters by name, each counting its work in `trace`."""
+    known: Mapping[str, Any] = FILTERS
     chosen: dict[str, Callable[..., Any]] = {
-        name: function for name, function in FILTERS.items() if name not in FORBIDDEN_FILTERS
+        name: function for name, function in known.items() if name not in FORBIDDEN_FILTERS
     }
     chosen["join"] = functools.partial(join, trace)
     chosen["sum"] = functools.partial(add_up, trace)
@@ -56,7 +71,8 @@ def film_filters(trace: Trace) -> dict[str, Callable[..., Any]]:
 
 def film_tests(trace: Trace) -> dict[str, Callable[..., Any]]:
     """Return the tests by name, each counting its work in `trace`."""
-    return {name: guarded(trace, name, function) for name, function in TESTS.items()}
+    known: Mapping[str, Any] = TESTS
+    return {name: guarded(trace, name, function) for name, function in known.items()}
 
 
 def guarded(trace: Trace, name: str, function: Callable[..., Any]) -> Callable[..., Any]:

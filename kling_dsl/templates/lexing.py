@@ -7,11 +7,11 @@ import warnings
 from ast import literal_eval
 from bisect import bisect_right
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jinja2.exceptions import TemplateSyntaxError
-from jinja2.lexer import TokenStream, operators
 from jinja2.lexer import Token as JinjaToken
+from jinja2.lexer import TokenStream, operators
 
 from kling_dsl.templates.budget import too_much
 
@@ -41,7 +41,7 @@ SKIPPED = frozenset(
 
 
 class Layout:
-    """Where the tags of one template stand: `starts` and `ends` are the offsets of `{{ … }}` and `{% … %}`, in order."""
+    """Where the tags of one template stand: the offsets of each `{{ … }}` and `{% … %}`, in order."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -129,7 +129,7 @@ def place_tokens(lexer: Lexer, layout: Layout) -> Iterator[tuple[int, str, str]]
         raise TemplateSyntaxError(error.message or "", at) from None
 
 
-def read_value(kind: str, text: str, offset: int) -> object:
+def read_value(kind: str, text: str, offset: int) -> Any:
     """Return the value of a literal or the name; raises `TemplateSyntaxError`."""
     if kind == "name":
         if not text.isidentifier():

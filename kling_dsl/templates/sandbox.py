@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from datetime import date, datetime, time
 from functools import partial
 from typing import Any
 
-from jinja2 import Environment
 from jinja2.environment import Template, TemplateModule
 from jinja2.exceptions import TemplateNotFound, UndefinedError
-from jinja2.filters import _GroupTuple  # type: ignore[attr-defined]
+from jinja2.filters import _GroupTuple
 from jinja2.lexer import TokenStream
 from jinja2.runtime import (
     BlockReference,
@@ -28,12 +27,10 @@ from kling_dsl.templates.arithmetic import FieldFormatter, check_length, combine
 from kling_dsl.templates.budget import (
     MAX_RANGE,
     MAX_WORK,
-    SCALARS,
     Limits,
     Refusal,
     kind_in_words,
     too_much,
-    value_too_long,
 )
 from kling_dsl.templates.filters import FORBIDDEN_FILTERS, film_filters, film_tests
 from kling_dsl.templates.lexing import Layout, tokenize
@@ -42,10 +39,51 @@ from kling_dsl.templates.tracing import Trace
 __all__ = ["FORBIDDEN_FILTERS", "FilmEnvironment", "UnknownName"]
 
 TEXT_METHODS = frozenset(
-    "capitalize casefold center count endswith find format format_map index isalnum isalpha isascii isdecimal isdigit "
-    "isidentifier islower isnumeric isprintable isspace istitle isupper join ljust lower lstrip partition removeprefix "
-    "removesuffix replace rfind rindex rjust rpartition rsplit rstrip split splitlines startswith strip swapcase title "
-    "upper zfill".split()
+    [
+        "capitalize",
+        "casefold",
+        "center",
+        "count",
+        "endswith",
+        "find",
+        "format",
+        "format_map",
+        "index",
+        "isalnum",
+        "isalpha",
+        "isascii",
+        "isdecimal",
+        "isdigit",
+        "isidentifier",
+        "islower",
+        "isnumeric",
+        "isprintable",
+        "isspace",
+        "istitle",
+        "isupper",
+        "join",
+        "ljust",
+        "lower",
+        "lstrip",
+        "partition",
+        "removeprefix",
+        "removesuffix",
+        "replace",
+        "rfind",
+        "rindex",
+        "rjust",
+        "rpartition",
+        "rsplit",
+        "rstrip",
+        "split",
+        "splitlines",
+        "startswith",
+        "strip",
+        "swapcase",
+        "title",
+        "upper",
+        "zfill",
+    ]
 )
 METHODS: dict[type, frozenset[str]] = {
     str: TEXT_METHODS,
@@ -64,7 +102,21 @@ PROPERTIES: dict[type, frozenset[str]] = {
     datetime: frozenset({"year", "month", "day", "hour", "minute", "second"}),
     time: frozenset({"hour", "minute", "second"}),
     _GroupTuple: frozenset({"grouper", "list"}),
-    LoopContext: frozenset("index index0 revindex revindex0 first last length depth depth0 previtem nextitem".split()),
+    LoopContext: frozenset(
+        [
+            "index",
+            "index0",
+            "revindex",
+            "revindex0",
+            "first",
+            "last",
+            "length",
+            "depth",
+            "depth0",
+            "previtem",
+            "nextitem",
+        ]
+    ),
     Cycler: frozenset({"current"}),
     Macro: frozenset({"name", "arguments", "caller", "catch_kwargs", "catch_varargs"}),
     BlockReference: frozenset({"super", "name"}),
@@ -156,7 +208,7 @@ class FilmEnvironment(SandboxedEnvironment):
         self.trace = trace
         self.concat = trace.concat  # type: ignore[assignment]
         self.filters = film_filters(trace)
-        self.tests = film_tests(trace)
+        self.tests = film_tests(trace)  # type: ignore[assignment]
         self.globals = {
             "range": bounded_range,
             "dict": dict,

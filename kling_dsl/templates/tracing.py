@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from kling_dsl.templates.budget import (
     MAX_CALL_DEPTH,
     MAX_INTEGER_BITS,
+    STEPS_PER_CALL,
     Budget,
     Limits,
     Refusal,
@@ -71,7 +72,7 @@ class Trace(Budget):
     def deepen(self) -> None:
         """Go one call deeper; raises `Refusal` when that is too deep."""
         self.depth += 1
-        self.step()
+        self.step(STEPS_PER_CALL)
         if self.depth > MAX_CALL_DEPTH:
             raise too_much(
                 f"macros, loops and includes call one another more than {MAX_CALL_DEPTH} deep here",

@@ -18,8 +18,14 @@ TOKENS = {
     "end of statement block": "%}",
     "begin of statement block": "{%",
     "begin of print statement": "{{",
+    "end of template": "the end of the file",
+    "integer": "a number",
+    "float": "a number",
+    "string": "a text",
 }
 PHRASES = {
+    "end of print statement": "}}",
+    "end of statement block": "%}",
     "end of template": "end of the file",
     "Missing end of comment tag": "this {# comment is never closed: #} is missing",
     "Missing end of raw directive": "this {% raw %} is never closed: {% endraw %} is missing",
@@ -44,8 +50,6 @@ def reword_syntax(message: str) -> Refusal:
     lost = re.match(r"unexpected char ('.*'|\".*\") at \d+$", message, re.DOTALL)
     if lost:
         return Refusal("template-syntax", f"a template's tag cannot contain {lost[1]} here")
-    for name, shown in TOKENS.items():
-        message = message.replace(name, shown)
     for name, shown in PHRASES.items():
         message = message.replace(name, shown)
     return Refusal("template-syntax", shorten_line(message[:1].lower() + message[1:].rstrip(".")))
