@@ -41,6 +41,15 @@ def differences_from_film(ours: dict[str, Any], totals: dict[str, Any]) -> Itera
             yield f"{name} of the film: {measured[name]} against {value}"
 
 
+def _read(path: Path) -> dict[str, Any]:
+    content = path.read_text(encoding="utf-8")
+    try:
+        found: dict[str, Any] = json.loads(content)
+    except json.JSONDecodeError as problem:
+        raise SystemExit(f"{path.name} ({len(content):,} characters) is no JSON: {problem}") from problem
+    return found
+
+
 def _sorted(value: object) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
@@ -54,9 +63,7 @@ def main() -> int:
     parser.add_argument("theirs", type=Path)
     parser.add_argument("--totals", type=Path, required=True, help="the film's totals.json")
     arguments = parser.parse_args()
-    ours, theirs, totals = (
-        json.loads(path.read_text(encoding="utf-8")) for path in (arguments.ours, arguments.theirs, arguments.totals)
-    )
+    ours, theirs, totals = (_read(path) for path in (arguments.ours, arguments.theirs, arguments.totals))
     found = [*differences_from_film(ours, totals), *differences(ours, theirs)]
     for line in found[:5]:
         print(line, file=sys.stderr)

@@ -78,7 +78,8 @@ _CUE = re.compile(r"([^\s:：(][^\n:：(]*?)[ \t]*(?:\(([^()\n]*)\))?[ \t]*[:：
 _INDENTED_WORD = re.compile(r"[ \t]+([^\W\d_A-Z][\w-]*)[ \t]*:")
 _LABEL = re.compile(r"([A-Za-z]+)(?:[ \t]+[\w-]+)?[ \t]*:")
 _SUSPECT = re.compile(
-    r"^(?:[A-Z]{3,}|(?i:shot|clip|end[ \t]+clip|character|prop|place|style|import|expect|int|ext|est|i/e))(?=\W)", re.MULTILINE
+    r"^(?:[A-Z]{3,}|(?i:shot|clip|end[ \t]+clip|character|prop|place|style|import|expect|int|ext|est|i/e))(?=\W)",
+    re.MULTILINE,
 )
 _OTHER_CASE = re.compile(
     r"(?i:(?P<unit>shot|clip)[ \t]+(?:[\w-]+[ \t]*\n|[\w-]+[ \t]+[0-9])"
@@ -88,6 +89,7 @@ _OTHER_CASE = re.compile(
     r"|(?P<test>expect)[ \t][^\n]*[<>=$]"
     r"|(?P<heading>int\.?/ext\.|i/e\.|int\.|ext\.|est\.)[ \t])"
 )
+_BLANK_LINE = re.compile(r"\n(?:[ \t]*\n)+")
 _NOTE = re.compile(r"\[\[.*?\]\]", re.DOTALL)
 _END_CLIP = re.compile(r"END[ \t]+CLIP")
 _HEADING_NUMBER = re.compile(r"[ \t]*#([\w.-]+)#[ \t]*\Z")
@@ -169,7 +171,7 @@ def build_shot(pieces: Sequence[Piece], report: Report) -> Shot | None:
             passage = Passage(piece.text, piece.line, piece.column)
             if _SUSPECT.search(piece.text):
                 _judge_prose(passage, report)
-            body.append(passage)
+            _add_paragraphs(passage, body)
         elif kind == "BLANK":
             body.append(_BREAK)
         elif kind == "ATTRIBUTE":
@@ -274,7 +276,14 @@ def _length(words: Text, report: Report) -> Length | None:
     assert match is not None, "a length begins with digits"
     whole, part, unit = match.groups()
     if len(whole) > 6:
-        report(error("bad-length", f"{words.value} is longer than any clip", words.span, hint="write whole seconds, as in `5s`"))
+        report(
+            error(
+                "bad-length",
+                f"{words.value} is longer than any clip",
+                words.span,
+                hint="write whole seconds, as in `5s`",
+            )
+        )
         return None
     if part is not None and part.strip("0"):
         low, high = int(whole), int(whole) + 1
@@ -343,7 +352,8 @@ def _attribute(piece: Piece) -> Attribute:
     match = _ATTRIBUTE.match(piece.text)
     assert match is not None, "the grammar takes no other line for an attribute"
     return Attribute(
-        Text(match[2], piece.line, piece.column + match.start(2)), Text(match[3], piece.line, piece.column + match.start(3))
+        Text(match[2], piece.line, piece.column + match.start(2)),
+        Text(match[3], piece.line, piece.column + match.start(3)),
     )
 
 
@@ -353,10 +363,25 @@ def _description(pieces: Sequence[Piece], report: Report) -> Body:
         if piece.kind == "LABELLED" and (match := _INDENTED_WORD.match(piece.text)):
             _report_misplaced_attribute(piece, match, report)
         elif piece.kind in ("PROSE", "LABELLED"):
-            body.append(Passage(piece.text, piece.line, piece.column))
+            _add_paragraphs(Passage(piece.text, piece.line, piece.column), body)
         elif piece.kind == "BLANK":
             body.append(_BREAK)
     return tuple(body)
+
+
+def _add_paragraphs(passage: Passage, body: list[Passage | Dialogue | Break]) -> None:
+    """Add a run of prose to a body, cut at its blank lines (but not at those inside a note)."""
+    raw = passage.raw
+    if raw.count("\n\n") == 0 and not _BLANK_LINE.search(raw):
+        body.append(passage)
+        return
+    seen = _NOTE.sub(lambda note: "." * len(note[0]), raw) if "[[" in raw else raw
+    start = 0
+    for match in _BLANK_LINE.finditer(seen):
+        body += (Passage(raw[start : match.start() + 1], passage.line + raw.count("\n", 0, start), 1), _BREAK)
+        start = match.end()
+    if start < len(raw):
+        body.append(Passage(raw[start:], passage.line + raw.count("\n", 0, start), 1))
 
 
 def _labelled(piece: Piece, report: Report) -> Passage | Dialogue:
@@ -393,7 +418,7 @@ def _report_misplaced_key(piece: Piece, match: re.Match[str], report: Report) ->
                 "misplaced-title-key",
                 f"{word}: belongs on the title page, and the title page ended with the first blank line",
                 place.span,
-                hint=f"move it above that blank line, or begin the line with ! to send it as prose",
+                hint="move it above that blank line, or begin the line with ! to send it as prose",
             )
         )
         return True

@@ -20,6 +20,30 @@ class Cost(msgspec.Struct, frozen=True):
     price: Price
 
 
+class Pricer:
+    """Prices the requests of one model, and remembers what requests of one shape and length cost."""
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+        self._fields = (*{name: None for price in profile.prices for name in price.when}, profile.roles["duration"])
+        self._known: dict[object, Cost] = {}
+
+    def price(self, arguments: Mapping[str, Any], shape: object, video_seconds: Mapping[str, Decimal]) -> Cost | None:
+        """Return the cost of one take; None when a billed input video's length is not known.
+
+        `shape` is that of the arguments, `video_seconds` the lengths of input videos by their address in them.
+        """
+        if len(self.profile.billing.seconds) > 1:
+            return price_take(arguments, self.profile, video_seconds=video_seconds)
+        key = (shape, *[arguments.get(name) for name in self._fields])
+        cost = self._known.get(key)
+        if cost is None:
+            cost = price_take(arguments, self.profile, video_seconds=video_seconds)
+            if cost is not None:
+                self._known[key] = cost
+        return cost
+
+
 def price_take(arguments: Mapping[str, Any], profile: Profile, *, video_seconds: Mapping[str, Decimal]) -> Cost | None:
     """Return the cost of one take; None when a billed input video's length is not known.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 from typing import Any, Protocol
 
 import msgspec
@@ -18,8 +17,11 @@ _canonical = msgspec.json.Encoder(order="sorted")
 
 
 class Emission(msgspec.Struct, frozen=True, eq=False):
-    """What a request sends. In `arguments` a file stands as its asset's address; `digested` is the same with local
-    files by their content alone, which is what the fingerprint is taken from."""
+    """What a request sends.
+
+    In `arguments` a file stands as its asset's address; `digested` is the same with local files by their content
+    alone, which is what the fingerprint is taken from.
+    """
 
     arguments: Arguments
     digested: Arguments
@@ -43,17 +45,21 @@ class Emitter:
         self._digests = digests
         self._paths: dict[str, tuple[ir.Reference, tuple[str, ...]]] = {}
         self._assets: dict[str, Asset] = {}
-        self._elements: dict[str, tuple[ir.Reference, Arguments, Arguments]] = {}
+        self._elements: dict[str, tuple[ir.Reference, Arguments, msgspec.Raw]] = {}
         self._writers = tuple((name, self._writer(name, field)) for name, field in profile.fields.items())
         bound: tuple[tuple[str, Callable[[ir.Binding], tuple[Any, Any]]], ...] = (
             ("elements", self._element_of),
             ("images", self._image_of),
             ("videos", self._video_of),
         )
-        self._bound_fields = tuple((profile.roles[place], place, write) for place, write in bound if place in profile.roles)
+        self._bound_fields = tuple(
+            (profile.roles[place], place, write) for place, write in bound if place in profile.roles
+        )
         nested = {role: path.rpartition(".")[2] for role, path in profile.roles.items()}
         self._names = nested
-        self._shot_length = _length_writer(profile.paths[profile.roles["shot-duration"]]) if "shot-duration" in profile.roles else str
+        self._shot_length = (
+            _length_writer(profile.paths[profile.roles["shot-duration"]]) if "shot-duration" in profile.roles else str
+        )
 
     def emit(self, request: ir.Request) -> Emission:
         """Return what the request sends, in the order of the sheet's fields; what is not given is left out."""
@@ -63,10 +69,10 @@ class Emitter:
             if value is not None:
                 arguments[name] = value
         after = tuple(frame.id for frame in (request.start, request.end) if isinstance(frame, ir.LastFrame))
-        paths = dict.fromkeys(
-            path for binding in request.bindings for path in self._paths_of(binding.reference)
+        paths = dict.fromkeys(path for binding in request.bindings for path in self._paths_of(binding.reference))
+        paths = (
+            dict.fromkeys(frame.path for frame in (request.start, request.end) if isinstance(frame, ir.File)) | paths
         )
-        paths = dict.fromkeys(frame.path for frame in (request.start, request.end) if isinstance(frame, ir.File)) | paths
         if not paths:
             return Emission(arguments, arguments, (), after)
         digested = dict(arguments)
@@ -92,9 +98,7 @@ class Emitter:
         return asset
 
     def _writer(self, name: str, field: Field) -> Callable[[ir.Request], Any]:
-        default = float(field.default) if isinstance(field.default, Decimal) else field.default
-        if field.send != "always":
-            default = None
+        default = field.default if field.send == "always" else None
         length = _length_writer(field)
         writers: dict[str | None, Callable[[ir.Request], Any]] = {
             "prompt": lambda request: None if request.multi else request.shots[0].prompt,
@@ -119,10 +123,12 @@ class Emitter:
             return [{prompt: shot.prompt} for shot in request.shots]
         return [{prompt: shot.prompt, seconds: self._shot_length(shot.seconds)} for shot in request.shots]
 
-    def _bound(self, request: ir.Request, place: str, write: Callable[[ir.Binding], tuple[Any, Any]]) -> list[Any] | None:
+    def _bound(
+        self, request: ir.Request, place: str, write: Callable[[ir.Binding], tuple[Any, Any]]
+    ) -> list[Any] | None:
         return [write(binding)[0] for binding in request.bindings if binding.place == place] or None
 
-    def _element_of(self, binding: ir.Binding) -> tuple[Arguments, Arguments]:
+    def _element_of(self, binding: ir.Binding) -> tuple[Arguments, msgspec.Raw]:
         reference = binding.reference
         known = self._elements.get(reference.name)
         if known is not None and known[0] is reference:
@@ -140,8 +146,10 @@ class Emitter:
             if reference.voice and "element-voice" in names:
                 element[names["element-voice"]] = reference.voice
             sent.append(element)
-        self._elements[reference.name] = (reference, sent[0], sent[1])
-        return sent[0], sent[1]
+        # Encoded once: a reference that many requests send is the same in each of their fingerprints.
+        digested = msgspec.Raw(_canonical.encode(sent[1]))
+        self._elements[reference.name] = (reference, sent[0], digested)
+        return sent[0], digested
 
     def _image_of(self, binding: ir.Binding) -> tuple[str, str]:
         picture = binding.reference.image or binding.reference.front
@@ -169,7 +177,9 @@ def fingerprint(endpoint: str, digested: Arguments) -> str:
 def chained(digested: Arguments, fingerprints: Mapping[str, str]) -> Arguments:
     """Return the arguments with each frame of another clip named by that clip's fingerprint, since ids may change."""
     return {
-        name: f"frame:{fingerprints.get(value[6:-4], '')}/end" if isinstance(value, str) and value.startswith("frame:") else value
+        name: f"frame:{fingerprints.get(value[6:-4], '')}/end"
+        if isinstance(value, str) and value.startswith("frame:")
+        else value
         for name, value in digested.items()
     }
 

@@ -124,4 +124,6 @@ class Settings(msgspec.Struct, frozen=True):
     author: str = ""
     budget_usd: Decimal | None = None
     duration_seconds: int | None = None
+    duration_unclear: bool = False
+    """The film states a default length that cannot be read; what depends on it is not reported again."""
     headings: bool = True

@@ -5,6 +5,7 @@ A broken block costs its own diagnostics and no other's, and a block whose text 
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -89,7 +90,7 @@ def _build(text: str, masked: str, rule: str, found: list[Diagnostic]) -> nodes.
     try:
         tree = grammar().parse(masked, start=rule)
     except UnexpectedInput as problem:
-        at = min(problem.pos_in_stream or 0, len(text) - 1)
+        at = min(getattr(problem, "pos_in_stream", None) or 0, len(text) - 1)
         end = text.find("\n", at)
         what = rule.replace("_", " ")
         found.append(
@@ -155,7 +156,7 @@ def _bad_characters(text: str) -> Iterator[Diagnostic]:
         )
     if not text.isascii() and (match := _DIRECTION.search(text)):
         yield warning(
-            "control-character",
+            "reading-direction",
             f"U+{ord(match.group()):04X} turns the reading direction, so that what is read is not what is sent",
             span_of_offsets(text, match.start(), match.end()),
             hint="delete it unless you put it there",
@@ -182,10 +183,8 @@ def grammar() -> Lark:
     text = resources.grammar_path().read_text("utf-8")
     key = saved.key_of(text, lark.__version__, ",".join(blocks.BUILDERS))
     if payload := saved.load("grammar", key):
-        try:
+        with contextlib.suppress(Exception):  # a saved form that does not load is as good as none
             return lark.Lark.load(BytesIO(payload))
-        except Exception:  # a saved form that does not load is as good as none
-            pass
     parser = lark.Lark(text, parser="lalr", lexer="contextual", start=list(blocks.BUILDERS), maybe_placeholders=False)
     buffer = BytesIO()
     parser.save(buffer)

@@ -27,8 +27,11 @@ class Media(msgspec.Struct, frozen=True):
 
 
 class Unreadable(msgspec.Struct, frozen=True):
-    """Why a path gave nothing: `missing`, `outside` (of the project's root, symlinks resolved), `directory`,
-    `not-utf-8`, `too-large` or `unreadable`, with the details in `message`."""
+    """Why a path gave nothing, with the details in `message`.
+
+    The reason is `missing`, `outside` (of the project's root, symlinks resolved), `directory`, `not-utf-8`,
+    `too-large` or `unreadable`.
+    """
 
     reason: str
     message: str

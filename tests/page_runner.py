@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import json
 import posixpath
 import re
+import sys
 import tempfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from kling_dsl import checks
@@ -28,6 +30,11 @@ _MEDIA = re.compile(r"[\w./-]*refs/[\w/.-]+\.(?:png|jpg|gif|webp|mp4|webm)")
 
 def run(example: Example, folder: Path) -> tuple[list[Diagnostic], dict[str, str]]:
     """Return what an example reports in an empty folder, in the order of a check, and its texts by path."""
+    with _without(example.options.get("without", "")):
+        return _run(example, folder)
+
+
+def _run(example: Example, folder: Path) -> tuple[list[Diagnostic], dict[str, str]]:
     texts = {name: text for name, text in example.files.items() if name != ARGUMENTS}
     _write(folder, texts)
     project = find_project(folder / example.main)
@@ -45,6 +52,21 @@ def run(example: Example, folder: Path) -> tuple[list[Diagnostic], dict[str, str
     if ARGUMENTS in example.files:
         return _check_arguments(compilation, json.loads(example.files[ARGUMENTS]), project.world(), profiles), texts
     return [*found, *compilation.diagnostics], texts
+
+
+@contextlib.contextmanager
+def _without(extra: str) -> Iterator[None]:
+    """Make the package behind an extra impossible to import for a while: that is what a missing extra looks like."""
+    hidden = {"": (), "media": ("av",)}[extra]
+    kept = {name: sys.modules.get(name) for name in hidden}
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name, module in kept.items():
+            sys.modules.pop(name)
+            if module is not None:
+                sys.modules[name] = module
 
 
 def as_expected(diagnostics: list[Diagnostic]) -> list[Expected]:

@@ -143,6 +143,21 @@ def test_missing_request_voids_the_comparison(ours: str, film: Path, tmp_path: P
     assert (found.returncode, found.stderr) == (1, "requests: 34 against 33\n")
 
 
+def test_empty_output_voids_the_comparison(ours: str, film: Path, tmp_path: Path) -> None:
+    found = compare(ours, "", film=film, folder=tmp_path)
+    assert found.returncode == 1
+    assert found.stderr.startswith("theirs.json (0 characters) is no JSON")
+
+
+def test_recheck_measures_every_kind_of_edit() -> None:
+    done = call(sys.executable, str(BENCHMARKS / "recheck.py"), "--lines", "200", "--edits", "2")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["lines"] >= 200
+    assert len(found["kinds"]) == 5
+    assert all(0 < times["least"] <= times["median"] <= times["most"] for times in found["kinds"].values())
+
+
 def test_help_shows_an_example() -> None:
     done = call(sys.executable, str(BENCHMARKS / "bench.py"), "--help")
     assert done.returncode == 0

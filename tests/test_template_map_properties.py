@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator
 
@@ -49,8 +50,9 @@ bodies: st.SearchStrategy[list[object]] = st.recursive(
 class Writer:
     """Writes drawn trees as templates, and remembers the words and values that it used."""
 
-    def __init__(self, first: int) -> None:
-        self.number = first
+    def __init__(self) -> None:
+        self.number = 0
+        self.folder = "parts/"
         self.values: dict[str, str] = {}
 
     def next(self) -> int:
@@ -105,8 +107,8 @@ class Writer:
         if kind == "raw":
             return f"{{%{left} raw {right}%}} w{number}w{{{{ no }}}} {{%{left} endraw {right}%}}"
         if kind == "include":
-            return f"{{%{left} include 'parts/part.kling' {right}%}}"
-        return f"{{%{left} import 'parts/macros.kling' as file {right}%}}{{{{ file.twice(file.once) }}}}"
+            return f"{{%{left} include '{self.folder}part.kling' {right}%}}"
+        return f"{{%{left} import '{self.folder}macros.kling' as file {right}%}}{{{{ file.twice(file.once) }}}}"
 
 
 PRELUDE = "{% macro twice() %}<{{ caller() }}|{% for j in [1, 2] %}{{ caller() }}{% endfor %}>{% endmacro %}"
@@ -116,12 +118,24 @@ MACRO_FILE = "{% macro once() %}w900001w{% endmacro %}{% macro twice(inner) %}{{
 @st.composite
 def films(draw: st.DrawFn) -> tuple[dict[str, str], dict[str, str]]:
     """Draw a template, its files and its values."""
-    writer = Writer(0)
+    writer = Writer()
     main = PRELUDE + writer.write(draw(bodies), inner=())
+    writer.folder = ""
     part = PRELUDE + writer.write(draw(bodies), inner=("include", "block"))
     newline = draw(st.sampled_from(["\n", "\n", "\r\n"]))
     files = {FILM: main, PART: part, MACROS: MACRO_FILE}
     return {file: text.replace("\n", newline) for file, text in files.items()}, writer.values
+
+
+def nothing(path: str) -> None:
+    """Read a project without further files."""
+
+
+class RelativeEnvironment(jinja2.Environment):
+    """Jinja as it comes, but for names of files, which are relative to the file that they stand in."""
+
+    def join_path(self, template: str, parent: str) -> str:
+        return posixpath.normpath(posixpath.join(posixpath.dirname(parent), template))
 
 
 def run(files: dict[str, str], given_values: dict[str, str]) -> Expansion:
@@ -152,18 +166,18 @@ def places(files: dict[str, str], word: str) -> Iterator[tuple[str, int]]:
             yield file, found.start()
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(films())
 def test_the_text_is_what_jinja_makes_of_it(film: tuple[dict[str, str], dict[str, str]]) -> None:
     files, given_values = film
     expansion = run(files, given_values)
-    environment = jinja2.Environment(
+    environment = RelativeEnvironment(
         keep_trailing_newline=True, undefined=jinja2.StrictUndefined, loader=jinja2.DictLoader(files)
     )
     assert expansion.text == environment.get_template(FILM).render(given_values)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(films())
 def test_every_character_of_constant_text_finds_its_own_place(film: tuple[dict[str, str], dict[str, str]]) -> None:
     files, given_values = film
@@ -178,7 +192,7 @@ def test_every_character_of_constant_text_finds_its_own_place(film: tuple[dict[s
             assert written.startswith(("{{", "{%"))
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(films())
 def test_every_word_and_every_value_finds_its_one_origin(film: tuple[dict[str, str], dict[str, str]]) -> None:
     files, given_values = film
@@ -199,11 +213,11 @@ def test_every_word_and_every_value_finds_its_one_origin(film: tuple[dict[str, s
             assert gave[0].span == span
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=40)
 @given(st.lists(st.lists(st.integers(0, 9), max_size=4), max_size=4))
 def test_every_round_is_named(table: list[list[int]]) -> None:
     template = "{% for row in t %}{% for cell in row %}\n(w){% endfor %}{% endfor %}"
-    expansion = expand(template, file=FILM, values={"t": table}, read=dict().get)
+    expansion = expand(template, file=FILM, values={"t": table}, read=nothing)
     wanted = [(y, x, cell) for y, row in enumerate(table, 1) for x, cell in enumerate(row, 1)]
     for found, (y, x, cell) in zip(re.finditer(r"w", expansion.text), wanted, strict=True):
         _, notes = expansion.source_map.locate(at(expansion.text, *found.span()))
@@ -211,7 +225,7 @@ def test_every_round_is_named(table: list[list[int]]) -> None:
         assert notes[1].message.startswith(f"in round {y} of the loop in line 1, where row = [")
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=80)
 @given(films(), st.data())
 def test_any_span_has_a_place_inside_its_file(film: tuple[dict[str, str], dict[str, str]], data: st.DataObject) -> None:
     files, given_values = film
@@ -225,13 +239,14 @@ def test_any_span_has_a_place_inside_its_file(film: tuple[dict[str, str], dict[s
 
 
 FRAGMENTS = [
-    "{{", "}}", "{%", "%}", "{#", "#}", "{%-", "-%}", "{{-", "-}}", "for", "in", "if", "else", "elif", "endfor", "endif",
-    "macro", "endmacro", "call", "endcall", "set", "endset", "filter", "endfilter", "include", "import", "from", "as",
-    "extends", "block", "endblock", "raw", "endraw", "with", "endwith", "recursive", "scoped", "required", "print", "not",
-    "and", "or", "is", "defined", "x", "xs", "loop", "self", "super", "caller", "namespace", "range", "dict", "cycler", "(",
-    ")", "[", "]", "{", "}", "|", ".", ",", ":", "=", "==", "<", "+", "-", "*", "**", "/", "//", "%", "~", "1", "0", "3.5",
-    "'a'", "'%s'", "'film.kling'", "'", '"', "\\", "\n", " ", " ", " ", "upper", "join", "map", "sort", "list", "length",
-    "_", "__class__", "é", "\x00", "\u2028", "\ud7ff", "autoescape", "true", "none", "varargs", "kwargs", "ignore", "missing",
+    "{{", "}}", "{%", "%}", "{#", "#}", "{%-", "-%}", "{{-", "-}}", "for", "in", "if", "else", "elif", "endfor",
+    "endif", "macro", "endmacro", "call", "endcall", "set", "endset", "filter", "endfilter", "include",
+    "import", "from", "as", "extends", "block", "endblock", "raw", "endraw", "with", "endwith", "recursive",
+    "scoped", "required", "print", "not", "and", "or", "is", "defined", "x", "xs", "loop", "self", "super",
+    "caller", "namespace", "range", "dict", "cycler", "(", ")", "[", "]", "{", "}", "|", ".", ",", ":", "=",
+    "==", "<", "+", "-", "*", "**", "/", "//", "%", "~", "1", "0", "3.5", "'a'", "'%s'", "'film.kling'", "'",
+    '"', "\\", "\n", " ", " ", " ", "upper", "join", "map", "sort", "list", "length", "_", "__class__", "é",
+    "\x00", "\u2028", "\ud7ff", "autoescape", "true", "none", "varargs", "kwargs", "ignore", "missing",
 ]  # fmt: skip
 VALID = [
     "{% macro m(a, b=1) %}{{ a }}{{ b }}{{ caller() }}{% endmacro %}{% call m(x) %}y{% endcall %}",
@@ -264,14 +279,14 @@ def check_any(text: str) -> None:
     expansion.source_map.locate(Span("", 1, 1, 2, 1))
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=200)
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=30))
 def test_fragments_never_raise(fragments: list[str]) -> None:
     check_any("".join(fragments))
     check_any("{{ " + " ".join(fragments) + " }}")
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=200)
 @given(st.sampled_from(VALID), st.data())
 def test_broken_templates_never_raise(template: str, data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 3))):
@@ -281,7 +296,7 @@ def test_broken_templates_never_raise(template: str, data: st.DataObject) -> Non
     check_any(template)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=80)
 @given(
     st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=30),
     st.sampled_from(["{{%s}}", "{%%%s%%}", "{#%s"]),

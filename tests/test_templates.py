@@ -22,6 +22,10 @@ def expanded(template: str, files: dict[str, str] | None = None, **values: objec
     return expand(template, file=FILM, values=values, read=(files or {}).get)
 
 
+def nothing(path: str) -> None:
+    """Read a project without further files."""
+
+
 def text_of(template: str, files: dict[str, str] | None = None, **values: object) -> str:
     """Return the text of a template that has nothing wrong."""
     expansion = expanded(template, files, **values)
@@ -246,7 +250,9 @@ class TestDiagnostics:
 
     def test_a_syntax_error_in_an_included_file(self) -> None:
         assert problem("x{% include 'a.kling' %}", {"a.kling": "\n{{ 1 1 }}"}) == (
-            "template-syntax: }} is missing before a number\na.kling:2:6 1\nbrought in by the tag in line 1 of film.kling"
+            "template-syntax: }} is missing before a number\n"
+            "a.kling:2:6 1\n"
+            "brought in by the tag in line 1 of film.kling"
         )
 
     @pytest.mark.parametrize(
@@ -266,6 +272,9 @@ class TestDiagnostics:
             ("{{ f(a=1, a=2) }}", "template-syntax: an argument is given twice here", "{{ f(a=1, a=2) }}"),
             ("a {{ 5|join }}", "template-error: join does not work here: a whole number is not iterable", "join"),
             ("{{ 'a' + 1 }}", "template-error: + does not work between a text and a whole number", "{{ 'a' + 1 }}"),
+            ("{{ 1e300 ** 9 }}", "template-error: the result is too large, or no number", "{{ 1e300 ** 9 }}"),
+            ("{{ '%(a)s' % {} }}", "template-error: there is no 'a'", "{{ '%(a)s' % {} }}"),
+            ("{{ '{a}'.format() }}", "template-error: there is no 'a'", "{{ '{a}'.format() }}"),
             ("{{ range }}", "template-error: this gives a function, which is no text", "{{ range }}"),
             ("{{ [range] }}", "template-error: this gives a function, which is no text", "{{ [range] }}"),
             ("{{ {}.items }}", "template-error: this gives a function, which is no text", "{{ {}.items }}"),
@@ -416,27 +425,48 @@ class TestLimits:
         assert time.process_time() - started < 3
         assert [diagnostic.slug for diagnostic in expansion.diagnostics] == ["template-limit"]
 
+    @pytest.mark.parametrize(
+        "template",
+        [
+            "".join(f"{{% macro m{number}() %}}" for number in range(90)) + "{{ x }} " * 14_000 + "{% endmacro %}" * 90,
+            "{% for a in [1] %}" * 18 + "{{ x }} " * 14_000 + "{% endfor %}" * 18,
+            "{% set x %}" * 90 + "{{ x }}" * 14_000 + "{% endset %}" * 90,
+            "".join(f"{{% set v{number} = 1 %}}" for number in range(4000)) + "{% include 'q' %}" * 4000,
+            "{{ x }}" * 30_000,
+        ],
+        ids=["macros", "loops", "sets", "names", "tags"],
+    )
+    def test_what_would_take_too_long_to_compile_is_refused(self, template: str) -> None:
+        started = time.process_time()
+        assert problem(template).startswith("template-limit")
+        assert time.process_time() - started < 10
+
     def test_a_limit_names_its_number_and_its_round(self) -> None:
         limits = Limits(max_steps=1000)
-        expansion = expand(
-            "{% for i in range(9999) %}x{% endfor %}", file=FILM, values={}, read=dict().get, limits=limits
-        )
+        expansion = expand("{% for i in range(9999) %}x{% endfor %}", file=FILM, values={}, read=nothing, limits=limits)
         assert "1,000 steps" in expansion.diagnostics[0].message
         assert "of the loop in line 1" in expansion.diagnostics[0].notes[0].message
 
     def test_the_length_of_the_text_is_limited_where_it_is_written(self) -> None:
         limits = Limits(max_characters=100)
         template = "{% for i in range(99) %}\nword{% endfor %}"
-        (diagnostic,) = expand(template, file=FILM, values={}, read=dict().get, limits=limits).diagnostics
+        (diagnostic,) = expand(template, file=FILM, values={}, read=nothing, limits=limits).diagnostics
         assert diagnostic.message == "this template writes more than 100 characters"
         assert place(diagnostic.span) == "film.kling:1:25"
 
     def test_the_time_is_limited(self) -> None:
         template = "{% for i in range(99999) %}{% endfor %}"
-        (diagnostic,) = expand(
-            template, file=FILM, values={}, read=dict().get, limits=Limits(max_seconds=0)
-        ).diagnostics
+        (diagnostic,) = expand(template, file=FILM, values={}, read=nothing, limits=Limits(max_seconds=0)).diagnostics
         assert "0 seconds" in diagnostic.message
+
+    def test_a_look_at_all_rows_in_each_round_is_no_work(self) -> None:
+        rows = [{"id": f"p{number}", "name": f"Lamp {number}"} for number in range(3000)]
+        by_id = {row["id"]: row for row in rows}
+        template = (
+            "{% for p in products %}{{ loop.index }}/{{ products|length }} {{ by_id.get(p.id).name }}"
+            "{{ by_id[p.id].name }}{{ products[0].id if products }}{{ (products|first).id }}\n{% endfor %}"
+        )
+        assert text_of(template, products=rows, by_id=by_id).splitlines()[9] == "10/3000 Lamp 9Lamp 9p0p0"
 
     def test_a_film_of_ten_thousand_products_expands(self) -> None:
         rows = [{"id": f"p{number}", "name": f"Lamp {number}"} for number in range(10_000)]

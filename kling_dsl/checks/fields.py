@@ -27,7 +27,9 @@ def check_prompt_length(request: ir.Request, profile: Profile) -> Iterator[Diagn
                 shot.span,
                 label=f"{over:,} too many",
                 notes=(basis(profile, profile.paths[path or ""]),),
-                hint="the heading, the camera words, the look and the dialogue count as well: see `kling compile --only " + request.id + "`",
+                hint="the heading, the camera words, the look and the dialogue count as well: see `kling compile --only "
+                + request.id
+                + "`",
             )
 
 
@@ -45,7 +47,8 @@ def check_length(request: ir.Request, profile: Profile) -> Iterator[Diagnostic]:
             f"{what} lasts {seconds} s, and {profile.name} makes {low} to {high} s",
             request.span,
             notes=(basis(profile, field),),
-            hint=f"the nearest length is {nearest}s, for about {dollars(price)}" + ("; or split it" if seconds > nearest else ""),
+            hint=f"the nearest length is {nearest}s, for about {dollars(price)}"
+            + ("; or split it" if seconds > nearest else ""),
         )
     if request.multi and "shot-duration" in profile.roles:
         field = profile.paths[profile.roles["shot-duration"]]
@@ -95,7 +98,9 @@ def check_values(request: ir.Request, profile: Profile) -> Iterator[Diagnostic]:
     keywords = {name: keyword for keyword, name in profile.attributes.items()}
     for name, given in request.extra.items():
         keyword = keywords[name]
-        yield from _check_value(keyword, given, profile.fields[name], profile, request.places.get(keyword, request.span))
+        yield from _check_value(
+            keyword, given, profile.fields[name], profile, request.places.get(keyword, request.span)
+        )
 
 
 def check_taken(request: ir.Request, profile: Profile) -> Iterator[Diagnostic]:
@@ -130,7 +135,9 @@ def basis(profile: Profile, field: Field) -> Note:
     return Note(f"the limit is {field.confidence}: {source.title}, {source.date}")
 
 
-def _check_value(key: str, value: bool | int | float | str, field: Field, profile: Profile, span: Span) -> Iterator[Diagnostic]:
+def _check_value(
+    key: str, value: bool | int | float | str, field: Field, profile: Profile, span: Span
+) -> Iterator[Diagnostic]:
     if field.values and value not in field.values:
         from kling_dsl import spelling
 
@@ -141,12 +148,14 @@ def _check_value(key: str, value: bool | int | float | str, field: Field, profil
             span,
             notes=(basis(profile, field),),
             hint=f"did you mean {near}?" if near else f"it takes {', '.join(str(known) for known in field.values)}",
-            fix=Fix(f"write {near}", (Edit(span, near),)) if near and key in ("aspect", "type") and len(str(value)) == span.end_column - span.column else None,
+            fix=Fix(f"write {near}", (Edit(span, near),))
+            if near and key in ("aspect", "type") and len(str(value)) == span.end_column - span.column
+            else None,
         )
     elif str(value) in field.doubtful:
         yield warning(
             "value-doubtful",
-            f'{key}: {value} may not do what it says: {field.doubtful[str(value)]}',
+            f"{key}: {value} may not do what it says: {field.doubtful[str(value)]}",
             span,
             notes=(basis(profile, field),),
         )
@@ -159,7 +168,9 @@ def _check_value(key: str, value: bool | int | float | str, field: Field, profil
                 notes=(basis(profile, field),),
                 hint="shorten it",
             )
-    elif not isinstance(value, bool) and ((field.min is not None and value < field.min) or (field.max is not None and value > field.max)):
+    elif not isinstance(value, bool) and (
+        (field.min is not None and value < field.min) or (field.max is not None and value > field.max)
+    ):
         yield error(
             "value-not-taken",
             f"{key} is {value}, and {profile.name} takes {field.min} to {field.max}",

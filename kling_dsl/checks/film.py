@@ -45,7 +45,9 @@ def check_ids(named: Sequence[Named], file: str) -> Iterator[Diagnostic]:
 def check_chains(named: Sequence[Named], file: str) -> Iterator[Diagnostic]:
     """Report a frame taken from a clip that does not exist, from inside a group, or from one's own future."""
     links = {
-        item.request.id: tuple(frame for frame in (item.request.start, item.request.end) if isinstance(frame, ir.LastFrame))
+        item.request.id: tuple(
+            frame for frame in (item.request.start, item.request.end) if isinstance(frame, ir.LastFrame)
+        )
         for item in named
     }
     inner = {shot.id: item.request.id for item in named if item.request.multi for shot in item.request.shots}
@@ -77,7 +79,9 @@ def check_chains(named: Sequence[Named], file: str) -> Iterator[Diagnostic]:
                     f'no shot or clip is called "{frame.id}"',
                     span,
                     hint=f"did you mean {near}?" if near else "name the id of a shot or a clip of this film",
-                    fix=Fix(f"write {near}", (Edit(span, near),)) if near and spelling.edit_distance(near, frame.id) == 1 else None,
+                    fix=Fix(f"write {near}", (Edit(span, near),))
+                    if near and spelling.edit_distance(near, frame.id) == 1
+                    else None,
                 )
 
 

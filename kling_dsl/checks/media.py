@@ -31,6 +31,23 @@ def check_presence(file: ir.File, media: Media | Unreadable) -> Iterator[Diagnos
         yield error("media-broken", f"{file.path} is damaged: {media.problem}", file.span, hint="export it again")
 
 
+def check_angles(reference: ir.Reference, profile: Profile) -> Iterator[Diagnostic]:
+    """Report an element with more, or fewer, pictures from other angles than the model takes."""
+    path = profile.roles.get("element-angles")
+    if path is None or not reference.angles:
+        return
+    field = profile.paths[path]
+    count = len(reference.angles)
+    if field.max_items is not None and count > field.max_items:
+        yield error(
+            "too-many-angles",
+            f"{reference.name} has {count} angles, and {profile.name} takes {field.max_items} at most",
+            reference.angles[field.max_items].span,
+            notes=(_basis(profile, field.source),),
+            hint=f"drop {count - field.max_items} of them",
+        )
+
+
 def check_picture(file: ir.File, media: Media, profile: Profile) -> Iterator[Diagnostic]:
     """Report a picture that the model would refuse: by its content's kind, its bytes, its pixels or its shape."""
     limits = profile.media.image
@@ -51,7 +68,9 @@ def check_picture(file: ir.File, media: Media, profile: Profile) -> Iterator[Dia
     if media.bytes > limits.max_bytes:
         yield _too_large(file, media, limits, profile)
     if not media.width or not media.height:
-        yield error("media-broken", f"the size of {file.path} in pixels cannot be read", file.span, hint="export it again")
+        yield error(
+            "media-broken", f"the size of {file.path} in pixels cannot be read", file.span, hint="export it again"
+        )
         return
     if media.width < limits.min_width or media.height < limits.min_height:
         yield error(
@@ -110,7 +129,9 @@ def check_video(file: ir.File, media: Media, profile: Profile) -> Iterator[Diagn
             notes=note,
             hint="cut it to length",
         )
-    if not (limits.min_width <= media.width <= limits.max_width and limits.min_height <= media.height <= limits.max_height):
+    if not (
+        limits.min_width <= media.width <= limits.max_width and limits.min_height <= media.height <= limits.max_height
+    ):
         yield error(
             "video-size",
             f"{file.path} is {media.width}×{media.height} pixels, and {profile.name} takes {limits.min_width}×{limits.min_height}"

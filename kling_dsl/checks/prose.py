@@ -9,7 +9,6 @@ from kling_dsl import nodes
 from kling_dsl.diagnostics import Diagnostic, Edit, Fix, warning
 
 
-
 def _in_every_case(*words: str) -> frozenset[str]:
     """Return words as they are written in a sentence, at its start and in a heading."""
     return frozenset(form for word in words for form in (word, word.capitalize(), word.upper()))
@@ -76,7 +75,10 @@ def _check_names(passage: nodes.Passage, names: frozenset[str], caseless: tuple[
     raw = _hidden(passage.raw)
     places = [(match.start(), match[0]) for match in _WORD.finditer(raw) if match[0] in names]
     places += [
-        (match.start(), name) for name in caseless for match in re.finditer(rf"(?<!@){re.escape(name)}", raw) if name not in names
+        (match.start(), name)
+        for name in caseless
+        for match in re.finditer(rf"(?<!@){re.escape(name)}", raw)
+        if name not in names
     ]
     for start, name in places:
         span = passage.span(start, start + len(name))
@@ -117,6 +119,10 @@ def _check_quality(passage: nodes.Passage) -> Iterator[Diagnostic]:
             "quality-words",
             f"{len(found)} words here praise the picture instead of describing it",
             passage.span(found[0].start(), found[0].end()),
-            also=tuple(passage.span(match.start(), match.end()) for match in found[1:] if raw.count("\n", found[0].start(), match.start()) == 0),
+            also=tuple(
+                passage.span(match.start(), match.end())
+                for match in found[1:]
+                if raw.count("\n", found[0].start(), match.start()) == 0
+            ),
             hint="name light, lens, colour and movement: the resolution is the model's own",
         )

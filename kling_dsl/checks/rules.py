@@ -7,9 +7,19 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from kling_dsl import ir
-from kling_dsl.calls import shape_of, values_at
-from kling_dsl.diagnostics import Diagnostic, Note
-from kling_dsl.profiles import AtMost, ExactlyOne, Excludes, IgnoredWith, Profile, Requires, Rule, SumEquals, TotalSeconds
+from kling_dsl.calls import values_at
+from kling_dsl.diagnostics import Diagnostic, Note, error
+from kling_dsl.profiles import (
+    AtMost,
+    ExactlyOne,
+    Excludes,
+    IgnoredWith,
+    Profile,
+    Requires,
+    Rule,
+    SumEquals,
+    TotalSeconds,
+)
 from kling_dsl.source import Span
 from kling_dsl.world import Media
 
@@ -32,21 +42,59 @@ class RuleBook:
     def __init__(self, profile: Profile, media: Measured) -> None:
         self.profile = profile
         self.media = media
-        self._counting = tuple(rule for rule in profile.rules if isinstance(rule, AtMost | ExactlyOne | Requires | Excludes))
+        self._counting = tuple(
+            rule for rule in profile.rules if isinstance(rule, AtMost | ExactlyOne | Requires | Excludes)
+        )
         self._measuring = tuple(rule for rule in profile.rules if rule not in self._counting)
+        self._required = tuple(name for name, field in profile.fields.items() if field.required)
+        self._lists = tuple(
+            (name, field)
+            for name, field in profile.fields.items()
+            if field.role in ("images", "videos", "voices", "elements") and (field.max_items or field.min_items)
+        )
         self._broken: dict[object, tuple[Rule, ...]] = {}
 
-    def check(self, request: ir.Request, arguments: Arguments) -> Iterator[Diagnostic]:
-        """Report every rule that the arguments of a request break."""
-        shape = shape_of(arguments)
+    def check(self, request: ir.Request, arguments: Arguments, shape: object) -> Iterator[Diagnostic]:
+        """Report every rule that the arguments of a request break; `shape` is that of the arguments."""
         broken = self._broken.get(shape)
         if broken is None:
             broken = tuple(rule for rule in self._counting if breaks(rule, arguments))
             self._broken[shape] = broken
         for rule in broken:
             yield self._word(rule, request, arguments)
+        if self._required:
+            yield from self._check_required(request, arguments)
+        if self._lists:
+            yield from self._check_lists(request, arguments)
         for rule in self._measuring:
             yield from self._measure(rule, request, arguments)
+
+    def _check_required(self, request: ir.Request, arguments: Arguments) -> Iterator[Diagnostic]:
+        for name in self._required:
+            if not values_at(arguments, name):
+                field = self.profile.fields[name]
+                keyword = field.attribute or _KEYWORDS.get(field.role or "", "")
+                yield error(
+                    "missing-field",
+                    f'{self.profile.name} needs {_keyword(self.profile, name)}, and "{request.id}" gives none',
+                    request.span,
+                    notes=(self._basis(field.source, f"it is required ({field.confidence}"),),
+                    hint=f"write `  {keyword}: …` under the shot" if keyword else "mention a reference that fills it",
+                )
+
+    def _check_lists(self, request: ir.Request, arguments: Arguments) -> Iterator[Diagnostic]:
+        for name, field in self._lists:
+            count = len(values_at(arguments, name))
+            most = field.max_items
+            if count and ((most is not None and count > most) or count < (field.min_items or 0)):
+                bounds = f"{most} at most" if most is not None and count > most else f"{field.min_items} at least"
+                yield error(
+                    "list-length",
+                    f'"{request.id}" gives {count} {_keyword(self.profile, name)}, and {self.profile.name} takes {bounds}',
+                    request.span,
+                    notes=(self._basis(field.source, f"this limit holds ({field.confidence}"),),
+                    hint="mention fewer of them" if most is not None and count > most else "mention more of them",
+                )
 
     def _word(self, rule: Rule, request: ir.Request, arguments: Arguments) -> Diagnostic:
         name = self.profile.name
@@ -84,12 +132,20 @@ class RuleBook:
             total = values_at(arguments, rule.total)
             if parts and total and sum(int(str(part)) for part in parts) != int(str(total[0])):
                 yield self._diagnose(
-                    rule, f"the shots of \"{request.id}\" do not add up to the clip's {total[0]} s", request.span, hint="change a length"
+                    rule,
+                    f'the shots of "{request.id}" do not add up to the clip\'s {total[0]} s',
+                    request.span,
+                    hint="change a length",
                 )
         elif isinstance(rule, TotalSeconds):
-            lengths = [seconds for address in values_at(arguments, rule.of) if (seconds := self._seconds(address)) is not None]
+            lengths = [
+                seconds for address in values_at(arguments, rule.of) if (seconds := self._seconds(address)) is not None
+            ]
             total_seconds = sum(lengths, Decimal(0))
-            if lengths and ((rule.max is not None and total_seconds > rule.max) or (rule.min is not None and total_seconds < rule.min)):
+            if lengths and (
+                (rule.max is not None and total_seconds > rule.max)
+                or (rule.min is not None and total_seconds < rule.min)
+            ):
                 bounds = f"{rule.min if rule.min is not None else 0} to {rule.max if rule.max is not None else '…'} s"
                 yield self._diagnose(
                     rule,
@@ -137,9 +193,12 @@ class RuleBook:
     def _diagnose(
         self, rule: Rule, message: str, span: Span, *, also: tuple[Span, ...] = (), label: str = "", hint: str = ""
     ) -> Diagnostic:
-        source = self.profile.sources[rule.source]
-        note = Note(f"{rule.because} ({rule.confidence}: {source.title}, {source.date})")
+        note = self._basis(rule.source, f"{rule.because} ({rule.confidence}")
         return Diagnostic(rule.slug, rule.severity, message, span, label=label, also=also, notes=(note,), hint=hint)
+
+    def _basis(self, source: str, words: str) -> Note:
+        stated = self.profile.sources[source]
+        return Note(f"{words}: {stated.title}, {stated.date})")
 
 
 def breaks(rule: Rule, arguments: Arguments) -> bool:
@@ -186,7 +245,9 @@ def weigh(rule: AtMost, arguments: Arguments) -> int:
 def _over(rule: AtMost, request: ir.Request, profile: Profile, arguments: Arguments) -> tuple[Span, ...]:
     """Return where the references stand that come after the limit is full."""
     weights: dict[str | None, int] = {profile.paths[path].role: weight for path, weight in rule.counts.items()}
-    total = sum(weights.get(role, 0) for role, frame in (("start-frame", request.start), ("end-frame", request.end)) if frame)
+    total = sum(
+        weights.get(role, 0) for role, frame in (("start-frame", request.start), ("end-frame", request.end)) if frame
+    )
     spans: list[Span] = []
     for binding in request.bindings:
         roles = {binding.place, *({"element-video"} if binding.reference.video else ())}
@@ -216,5 +277,6 @@ def _keyword(profile: Profile, path: str) -> str:
         "element-angles": "an element's angles",
         "element-video": "an element's video",
         "element-voice": "an element's voice",
+        "voices": "voices",
     }
     return named.get(field.role or "") or (f"{field.attribute}:" if field.attribute else path)

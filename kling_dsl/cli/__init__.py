@@ -82,5 +82,7 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except OSError as problem:
-        click.echo(f"kling: {problem.strerror or problem}{f': {problem.filename}' if problem.filename else ''}", err=True)
+        click.echo(
+            f"kling: {problem.strerror or problem}{f': {problem.filename}' if problem.filename else ''}", err=True
+        )
         sys.exit(1)

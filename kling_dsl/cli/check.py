@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from kling_dsl.cli.films import FILM, Opened, film_options
+from kling_dsl import cache
+from kling_dsl.cli.options import FILM, film_options
 
 if TYPE_CHECKING:
     from kling_dsl.diagnostics import Diagnostic
@@ -28,7 +30,13 @@ if TYPE_CHECKING:
 @click.option("--fix", is_flag=True, help="Mend what has one right answer, then check again.")
 @film_options
 def check_command(
-    films: tuple[Path, ...], form: str, strict: bool, fix: bool, model: str | None, values: tuple[str, ...], data: tuple[str, ...]
+    films: tuple[Path, ...],
+    form: str,
+    strict: bool,
+    fix: bool,
+    model: str | None,
+    values: tuple[str, ...],
+    data: tuple[str, ...],
 ) -> None:
     """Report every mistake in films, without sending or writing anything.
 
@@ -39,54 +47,101 @@ def check_command(
       kling check film.kling
       kling check --format github films/*.kling
     """
-    from kling_dsl.cli.films import open_film
-
     if fix:
         from kling_dsl.cli.fixing import fix_films
 
         fix_films(films, model=model, values=values, data=data)
-    opened = [open_film(film, model=model, values=values, data=data) for film in films]
-    found = [diagnostic for each in opened for diagnostic in each.compilation.diagnostics]
-    _print(opened, films, found, form)
-    if any(each.compilation.failed for each in opened) or (strict and any(d.severity == "warning" for d in found)):
+    found = [_check(film, model, values, data) for film in films]
+    if form == "text":
+        for film, finding in zip(films, found, strict=True):
+            _print_text(film, finding)
+    else:
+        _print(found, form)
+    if any(finding.failed for finding in found) or (
+        strict and any(d.severity == "warning" for f in found for d in _read(f))
+    ):
         raise click.exceptions.Exit(1)
 
 
-def _print(opened: list[Opened], films: tuple[Path, ...], found: list[Diagnostic], form: str) -> None:
-    if form == "text":
-        for film, each in zip(films, opened, strict=True):
-            _print_text(film, each)
-    elif form == "json":
+def _check(film: Path, model: str | None, values: tuple[str, ...], data: tuple[str, ...]) -> cache.Finding:
+    """Return what is wrong with a film: from the last time if nothing that it depends on has changed since."""
+    options = (
+        f"model {model}",
+        *(f"set {value}" for value in values),
+        *(f"data {os.getcwd()} {file}" for file in data),
+    )
+    known = cache.recall(str(film), options)
+    if known is not None:
+        return known
+    import msgspec
+
+    from kling_dsl.cli.films import open_film
+    from kling_dsl.money import dollars
+
+    opened = open_film(film, model=model, values=values, data=data)
+    compilation = opened.compilation
+    clips = len(compilation.items)
+    finding = cache.Finding(
+        str(opened.project.root),
+        compilation.failed,
+        f"{clips} clip{'' if clips == 1 else 's'}, {compilation.seconds} s, {dollars(compilation.total_usd)}",
+        msgspec.json.encode(compilation.diagnostics) if compilation.diagnostics else b"",
+    )
+    again = opened.project.world()
+    if all(again.signature(signature.path) == signature for signature in opened.world.inputs):
+        texts = set(compilation.files)
+        cache.remember(
+            str(film),
+            options,
+            finding,
+            texts=compilation.files,
+            others=(s.path for s in opened.world.inputs if s.path not in texts),
+        )
+    return finding
+
+
+def _read(finding: cache.Finding) -> list[Diagnostic]:
+    if not finding.diagnostics:
+        return []
+    import msgspec
+
+    from kling_dsl.diagnostics import Diagnostic
+
+    return msgspec.json.decode(finding.diagnostics, type=list[Diagnostic])
+
+
+def _print(found: list[cache.Finding], form: str) -> None:
+    diagnostics = [diagnostic for finding in found for diagnostic in _read(finding)]
+    if form == "json":
         from kling_dsl.reports.diagnostics_json import render_json
 
-        click.echo(render_json(found))
+        click.echo(render_json(diagnostics))
     elif form == "sarif":
         from kling_dsl import __version__
         from kling_dsl.reports.diagnostics_sarif import render_sarif
         from kling_dsl.reports.pages import page
 
-        click.echo(render_sarif(found, version=__version__, help_text=lambda slug: p.text if (p := page(slug)) else None))
+        help_text = {d.slug: told.text for d in diagnostics if (told := page(d.slug)) is not None}
+        click.echo(render_sarif(diagnostics, version=__version__, help_text=help_text.get))
     else:
         from kling_dsl.reports.diagnostics_github import render_github
 
-        click.echo(render_github(found), nl=False)
+        click.echo(render_github(diagnostics), nl=False)
 
 
-def _print_text(film: Path, opened: Opened) -> None:
-    from kling_dsl.cli.films import render_diagnostics
-    from kling_dsl.reports.diagnostics_text import render_summary
-    from kling_dsl.reports.escaping import visible
+def _print_text(film: Path, finding: cache.Finding) -> None:
+    diagnostics = _read(finding)
+    summary = "no mistakes"
+    if diagnostics:
+        from kling_dsl.cli.films import render_diagnostics
+        from kling_dsl.reports.diagnostics_text import render_summary
 
-    compilation = opened.compilation
-    if compilation.diagnostics:
-        click.echo(render_diagnostics(opened, sys.stdout), nl=False)
-    shown = visible(str(film))
-    if compilation.failed:
-        click.echo(f"{shown}: {render_summary(compilation.diagnostics)}")
-        return
-    from kling_dsl.money import dollars
+        click.echo(render_diagnostics(diagnostics, Path(finding.root), sys.stdout), nl=False)
+        summary = render_summary(diagnostics)
+    told = summary if finding.failed else f"{finding.told}; {summary}"
+    name = str(film)
+    if not name.isascii() or not name.isprintable():
+        from kling_dsl.reports.escaping import visible
 
-    clips = len(compilation.items)
-    told = f"{clips} clip{'' if clips == 1 else 's'}, {compilation.seconds} s, {dollars(compilation.total_usd)}"
-    summary = render_summary(compilation.diagnostics) if compilation.diagnostics else "no mistakes"
-    click.echo(f"{shown}: {told}; {summary}")
+        name = visible(name)
+    click.echo(f"{name}: {told}")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from kling_dsl.cli.films import FILM, film_options, open_film, refuse_failed
+from kling_dsl.cli.films import open_film, refuse_failed
+from kling_dsl.cli.options import FILM, film_options
 
 
 @click.command("compile")
@@ -23,7 +24,13 @@ from kling_dsl.cli.films import FILM, film_options, open_film, refuse_failed
 @click.option("--only", metavar="ID", multiple=True, help="Only this shot or clip; may be given again.")
 @film_options
 def compile_command(
-    film: Path, form: str, expanded: bool, only: tuple[str, ...], model: str | None, values: tuple[str, ...], data: tuple[str, ...]
+    film: Path,
+    form: str,
+    expanded: bool,
+    only: tuple[str, ...],
+    model: str | None,
+    values: tuple[str, ...],
+    data: tuple[str, ...],
 ) -> None:
     """Print the exact requests of a film; nothing is sent.
 
@@ -49,7 +56,11 @@ def compile_command(
         return
     from kling_dsl import exporters
 
-    program = {"curl": exporters.curl_program, "python": exporters.python_program, "javascript": exporters.javascript_program}[form]
+    program = {
+        "curl": exporters.curl_program,
+        "python": exporters.python_program,
+        "javascript": exporters.javascript_program,
+    }[form]
     click.echo(program(calls, film=compilation.title), nl=False)
 
 
@@ -64,6 +75,7 @@ def _choose(calls: tuple, only: tuple[str, ...]) -> tuple:  # type: ignore[type-
 
             near = nearest(name, ids)
             raise click.BadParameter(
-                f"no shot or clip is called '{visible(name)}'" + (f"; did you mean {near}?" if near else ""), param_hint="--only"
+                f"no shot or clip is called '{visible(name)}'" + (f"; did you mean {near}?" if near else ""),
+                param_hint="--only",
             )
     return tuple(call for call in calls if call.id in only)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 import msgspec
@@ -15,21 +15,7 @@ if TYPE_CHECKING:
     from kling_dsl.compiler import Compilation
     from kling_dsl.diagnostics import Diagnostic
     from kling_dsl.project import DiskWorld, Project
-
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-FILM = click.Path(path_type=Path, exists=True, dir_okay=False, readable=False)
-
-
-def film_options(command: Command) -> Command:
-    """Add the options that say which film is meant: its model and the values of its templates."""
-    for option in (
-        click.option("--data", "data", multiple=True, metavar="NAME=FILE", help="Read template rows from a csv, json, jsonl or toml file."),
-        click.option("--set", "values", multiple=True, metavar="NAME=VALUE", help="Give a template value, over the film's Param line."),
-        click.option("--model", metavar="NAME", help="Use this model for every shot (see `kling models`)."),
-    ):
-        command = option(command)
-    return command
+    from kling_dsl.sheets import Profiles
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -38,11 +24,6 @@ class Opened(msgspec.Struct, frozen=True):
     project: Project
     world: DiskWorld
     compilation: Compilation
-
-    def find_text(self, file: str) -> str | None:
-        """Return the text of a file that a diagnostic names."""
-        content = self.world.read_text(file)
-        return content if isinstance(content, str) else None
 
 
 def open_film(film: Path, *, model: str | None, values: Sequence[str], data: Sequence[str]) -> Opened:
@@ -61,11 +42,8 @@ def open_film(film: Path, *, model: str | None, values: Sequence[str], data: Seq
     if path is None:
         raise click.UsageError(f"{film} lies outside its project, whose root is {project.root}")
     profiles = Profiles.of(project.sheets())
-    if model is not None and model not in profiles.names():
-        from kling_dsl.spelling import nearest
-
-        near = nearest(model, profiles.names())
-        raise click.BadParameter(f"there is no model '{model}'" + (f"; did you mean {near}?" if near else ""), param_hint="--model")
+    if model is not None and profiles.get(model) is None:
+        raise click.BadParameter(_no_such_model(model, profiles), param_hint="--model")
     options = Options(
         model=model,
         default_model=project.settings.models.default,
@@ -83,29 +61,43 @@ def open_film(film: Path, *, model: str | None, values: Sequence[str], data: Seq
     return Opened(project, world, compilation)
 
 
+def _no_such_model(model: str, profiles: Profiles) -> str:
+    from kling_dsl.reports.escaping import visible
+    from kling_dsl.spelling import nearest
+
+    if (path := profiles.path_of(model)) is not None:
+        return f"the sheet of '{model}' is refused: run `kling models {model}`, and mend {path}"
+    near = nearest(model, profiles.names())
+    return f"there is no model '{visible(model)}'" + (f"; did you mean {near}?" if near else "")
+
+
 def refuse_failed(opened: Opened) -> None:
     """Print what is wrong with a film to stderr; a film with errors ends the command with exit code 1."""
     from kling_dsl.reports.diagnostics_text import render_summary
 
     compilation = opened.compilation
     if compilation.failed:
-        click.echo(render_diagnostics(opened, sys.stderr), err=True, nl=False)
+        click.echo(render_diagnostics(compilation.diagnostics, opened.project.root, sys.stderr), err=True, nl=False)
         click.echo(render_summary(compilation.diagnostics) + "; nothing was compiled", err=True)
         raise click.exceptions.Exit(1)
     if compilation.diagnostics:
         click.echo(f"{render_summary(compilation.diagnostics)}: see `kling check`", err=True)
 
 
-def render_diagnostics(opened: Opened, stream: TextIO) -> str:
-    """Return a film's diagnostics as text for a stream."""
+def render_diagnostics(diagnostics: Sequence[Diagnostic], root: Path, stream: TextIO) -> str:
+    """Return diagnostics as text for a stream; the lines they speak of are read from the files under `root`."""
     from kling_dsl.cli.terminal import palette_for, width_of
+    from kling_dsl.project import DiskWorld
     from kling_dsl.reports.diagnostics_text import render_text
 
-    shown = [shown_from_here(diagnostic, opened.project.root) for diagnostic in opened.compilation.diagnostics]
-    root = opened.project.root
-    return render_text(
-        shown, source=lambda file: opened.find_text(_from_root(file, root)), width=width_of(stream), palette=palette_for(stream)
-    )
+    world = DiskWorld(root)
+
+    def find_text(file: str) -> str | None:
+        content = world.read_text(_from_root(file, root))
+        return content if isinstance(content, str) else None
+
+    shown = [shown_from_here(diagnostic, root) for diagnostic in diagnostics]
+    return render_text(shown, source=find_text, width=width_of(stream), palette=palette_for(stream))
 
 
 def shown_from_here(diagnostic: Diagnostic, root: Path) -> Diagnostic:
@@ -121,7 +113,9 @@ def shown_from_here(diagnostic: Diagnostic, root: Path) -> Diagnostic:
         diagnostic,
         span=here(diagnostic.span),
         also=tuple(here(span) for span in diagnostic.also),
-        notes=tuple(msgspec.structs.replace(note, span=here(note.span)) if note.span else note for note in diagnostic.notes),
+        notes=tuple(
+            msgspec.structs.replace(note, span=here(note.span)) if note.span else note for note in diagnostic.notes
+        ),
     )
 
 
@@ -151,5 +145,7 @@ def _pairs(given: Sequence[str], option: str) -> Mapping[str, str]:
 def _data_path(project: Project, file: str) -> str:
     path = project.relative(Path(file))
     if path is None:
-        raise click.BadParameter(f"'{file}' lies outside the project, whose root is {project.root}", param_hint="--data")
+        raise click.BadParameter(
+            f"'{file}' lies outside the project, whose root is {project.root}", param_hint="--data"
+        )
     return path

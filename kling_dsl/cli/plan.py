@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 import click
 
-from kling_dsl.cli.films import FILM, film_options, open_film, refuse_failed
+from kling_dsl.cli.films import open_film, refuse_failed
+from kling_dsl.cli.options import FILM, film_options
 
 
 @click.command("plan")
@@ -22,11 +23,19 @@ from kling_dsl.cli.films import FILM, film_options, open_film, refuse_failed
     show_default=True,
     help="How to print the plan.",
 )
-@click.option("--out", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="Write it into a file instead.")
+@click.option(
+    "--out", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="Write it into a file instead."
+)
 @click.option("--exit-code", is_flag=True, help="Exit with 5 when there is something to buy.")
 @film_options
 def plan_command(
-    film: Path, form: str, out: Path | None, exit_code: bool, model: str | None, values: tuple[str, ...], data: tuple[str, ...]
+    film: Path,
+    form: str,
+    out: Path | None,
+    exit_code: bool,
+    model: str | None,
+    values: tuple[str, ...],
+    data: tuple[str, ...],
 ) -> None:
     """Print what a film would buy and what it costs; nothing is sent.
 
@@ -45,7 +54,10 @@ def plan_command(
     plan = make_plan(opened.compilation, today=_today())
     _write(_render(plan, form, to_file=out is not None), out)
     if plan.over_budget_usd:
-        click.echo(f"refused: {dollars(plan.over_budget_usd)} over the budget of {dollars(plan.budget_usd or plan.film_usd)}", err=True)
+        click.echo(
+            f"refused: {dollars(plan.over_budget_usd)} over the budget of {dollars(plan.budget_usd or plan.film_usd)}",
+            err=True,
+        )
         raise click.exceptions.Exit(3)
     if exit_code and plan.to_buy_usd:
         raise click.exceptions.Exit(5)
@@ -86,7 +98,7 @@ def _today() -> date:
     """Return the day from which a price's age is counted; KLING_TODAY sets it, so that a report can be repeated."""
     chosen = os.environ.get("KLING_TODAY")
     if not chosen:
-        return date.today()
+        return datetime.now().astimezone().date()
     try:
         return date.fromisoformat(chosen)
     except ValueError:

@@ -40,6 +40,9 @@ class Loader:
         self.loaded: dict[str, Loaded] = {}
         self.files: list[str] = []
         self.diagnostics: list[Diagnostic] = []
+        """What is wrong with imports, at places of the expanded texts."""
+        self.placed: list[Diagnostic] = []
+        """What is wrong with templates and their data, at the writer's places already."""
         self._values: dict[str, object] = {}
 
     def load_film(self, path: str) -> Loaded | None:
@@ -48,7 +51,9 @@ class Loader:
         self.files.append(path)
         if isinstance(content, Unreadable):
             self.diagnostics.append(
-                error("unreadable-file", f"{path}: {content.message}", top_of(path), hint="a film is a text file in UTF-8")
+                error(
+                    "unreadable-file", f"{path}: {content.message}", top_of(path), hint="a film is a text file in UTF-8"
+                )
             )
             return None
         return self._load(path, content, ())
@@ -75,21 +80,41 @@ class Loader:
         target = posixpath.normpath(posixpath.join(posixpath.dirname(path), node.path.value))
         shown = (Note(" imports ".join((*chain, target))),)
         if target.startswith(("/", "../")) or target == ".." or "\\" in target:
-            self._say("outside-root", f'"{node.path.value}" leads out of the project', span, shown, "copy the file into the project")
+            self._say(
+                "outside-root",
+                f'"{node.path.value}" leads out of the project',
+                span,
+                shown,
+                "copy the file into the project",
+            )
             return
         if target in chain:
             self._say("import-cycle", f"{target} imports itself", span, shown, "move what both need into a third file")
             return
         if len(chain) > MAX_IMPORT_DEPTH:
-            self._say("import-cycle", f"imports go more than {MAX_IMPORT_DEPTH} files deep", span, shown[:0], "import the cast directly")
+            self._say(
+                "import-cycle",
+                f"imports go more than {MAX_IMPORT_DEPTH} files deep",
+                span,
+                shown[:0],
+                "import the cast directly",
+            )
             return
         if target in self.loaded:
             return
         content = self.world.read_text(target)
         self.files.append(target)
         if isinstance(content, Unreadable):
-            slug = "outside-root" if content.reason == "outside" else "missing-import" if content.reason == "missing" else "unreadable-file"
-            self._say(slug, f"{target}: {content.message}", span, shown, "the path is relative to the file that imports it")
+            slug = (
+                "outside-root"
+                if content.reason == "outside"
+                else "missing-import"
+                if content.reason == "missing"
+                else "unreadable-file"
+            )
+            self._say(
+                slug, f"{target}: {content.message}", span, shown, "the path is relative to the file that imports it"
+            )
             return
         self._load(target, content, chain)
 
@@ -101,7 +126,7 @@ class Loader:
 
         self._read_values(path, text)
         expansion = templates.expand(text, file=path, values=self._values, read=self._read_template)
-        self.diagnostics += expansion.diagnostics
+        self.placed += expansion.diagnostics
         return expansion.text, expansion.source_map
 
     def _read_template(self, path: str) -> str | None:
@@ -130,16 +155,19 @@ class Loader:
         from kling_dsl import templates
 
         if target.startswith(("/", "../")) or target == "..":
-            self._say("outside-root", f"{target} leads out of the project", span, (), "copy the file into the project")
+            self.placed.append(
+                error("outside-root", f"{target} leads out of the project", span, hint="copy the file into the project")
+            )
             return []
         content = self.world.read_text(target)
         self.files.append(target)
         if isinstance(content, Unreadable):
             slug = "outside-root" if content.reason == "outside" else "bad-data"
-            self._say(slug, f"{target}: {content.message}", span, (), "the path is relative to the file that names it")
+            hint = "the path is relative to the file that names it"
+            self.placed.append(error(slug, f"{target}: {content.message}", span, hint=hint))
             return []
         value, found = templates.parse_data(content, path=target)
-        self.diagnostics += found
+        self.placed += found
         return [] if value is None else value
 
 

@@ -52,6 +52,7 @@ class MediaBook:
     def check_reference(self, reference: ir.Reference, profiles: Iterable[Profile]) -> Iterator[Diagnostic]:
         """Report what is wrong with the files of a reference for any of the models."""
         models = tuple(profiles)
+        yield from _first_of_each(d for profile in models for d in checks.check_angles(reference, profile))
         for medium in dict.fromkeys(reference.media):
             if isinstance(medium, ir.File):
                 yield from self.check_file(medium, models, video=medium is reference.video)
@@ -63,9 +64,13 @@ class MediaBook:
         if isinstance(facts, Unreadable):
             return
         check = checks.check_video if video else checks.check_picture
-        seen: set[str] = set()
-        for profile in profiles:
-            for diagnostic in check(file, facts, profile):
-                if diagnostic.slug not in seen:
-                    seen.add(diagnostic.slug)
-                    yield diagnostic
+        yield from _first_of_each(diagnostic for profile in profiles for diagnostic in check(file, facts, profile))
+
+
+def _first_of_each(diagnostics: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
+    """Yield the first diagnostic of every slug: two models that refuse a file for one reason say it once."""
+    seen: set[str] = set()
+    for diagnostic in diagnostics:
+        if diagnostic.slug not in seen:
+            seen.add(diagnostic.slug)
+            yield diagnostic

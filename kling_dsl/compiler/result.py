@@ -81,7 +81,8 @@ class Compilation(msgspec.Struct, frozen=True, eq=False, dict=True, kw_only=True
     def total_usd(self) -> Decimal:
         """What all takes of all clips cost."""
         return sum(
-            (item.built.cost.usd * item.built.request.takes for item in self.items if item.built.cost is not None), Decimal(0)
+            (item.built.cost.usd * item.built.request.takes for item in self.items if item.built.cost is not None),
+            Decimal(0),
         )
 
     @cached_property
@@ -120,7 +121,8 @@ class Compilation(msgspec.Struct, frozen=True, eq=False, dict=True, kw_only=True
     def _call(self, item: Item) -> Call:
         request, emission, cost = item.built.request, item.built.emission, item.built.cost
         profile = self.profiles.get(request.model)
-        assert profile is not None and cost is not None, "only priced requests become calls"
+        assert profile is not None, "a request is lowered only with its sheet"
+        assert cost is not None, "only priced requests become calls"
         return Call(
             id=request.id,
             scene=request.scene,

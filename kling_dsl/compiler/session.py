@@ -8,6 +8,7 @@ from decimal import Decimal
 import msgspec
 
 from kling_dsl import checks, costs, ir, lowering, nodes, parser
+from kling_dsl.calls import shape_of
 from kling_dsl.compiler.loading import Loaded, Loader, to_writer
 from kling_dsl.compiler.media import MediaBook
 from kling_dsl.compiler.result import Built, Compilation, Item, Options, top_of
@@ -50,7 +51,7 @@ class Session:
         self._scenes: dict[object, tuple[object, lowering.Scene, tuple[Diagnostic, ...]]] = {}
         self._casts: tuple[object, lowering.Cast, tuple[Diagnostic, ...]] | None = None
         self._films: tuple[object, lowering.Scene, tuple[Diagnostic, ...]] | None = None
-        self._emitters: dict[str, tuple[Emitter, checks.RuleBook]] = {}
+        self._emitters: dict[str, tuple[Emitter, checks.RuleBook, costs.Pricer]] = {}
         self._book: MediaBook | None = None
         self._kept: object = None
         self._options = Options()
@@ -73,13 +74,17 @@ class Session:
         references = tuple(cast.names.values())
         used = frozenset().union(*(result.used for result in results))
         items = tuple(Item(result.unit.line, result.built) for result in results if result.built is not None)
-        models = tuple({item.built.request.model: item for item in items})
-        found += self._check_film(path, film, items, references, used, scene, models)
+        broken = has_errors([*found, *loader.placed])
+        found += self._check_film(path, film, items, references, used, scene, broken=broken)
         located = None
         if film.source_map is not None:
-            located = {item.line: film.source_map.locate(Span(path, item.line, 1, item.line, 2))[0].line for item in items}
+            located = {
+                item.line: film.source_map.locate(Span(path, item.line, 1, item.line, 2))[0].line for item in items
+            }
         self._kept = files
-        diagnostics = _order(found, path, loader.loaded, options)
+        diagnostics = _order(
+            [*loader.placed, *(to_writer(diagnostic, loader.loaded) for diagnostic in found)], path, options
+        )
         return Compilation(
             file=path,
             settings=scene.settings,
@@ -114,7 +119,9 @@ class Session:
         found += self._casts[2]
         return self._casts[1]
 
-    def _resolve_film(self, film: Loaded, cast: lowering.Cast, found: list[Diagnostic], *, options: Options) -> lowering.Scene:
+    def _resolve_film(
+        self, film: Loaded, cast: lowering.Cast, found: list[Diagnostic], *, options: Options
+    ) -> lowering.Scene:
         first = film.screenplay.blocks[0] if film.screenplay.blocks else None
         page = first.block.node if first and isinstance(first.block.node, nodes.TitlePage) else None
         line = first.line if first else 1
@@ -130,7 +137,9 @@ class Session:
                     own.append(lowering.unknown_model(options.default_model, top_of(path), self.profiles))
                 else:
                     choices = msgspec.structs.replace(choices, model=options.default_model)
-            scene = lowering.Scene(settings, cast, self.profiles, path.rpartition("/")[0], choices, only_model=options.model)
+            scene = lowering.Scene(
+                settings, cast, self.profiles, path.rpartition("/")[0], choices, only_model=options.model
+            )
             self._films = (key, scene, tuple(diagnostic.moved(path, line) for diagnostic in own))
             self._scenes = {}
         found += self._films[2]
@@ -162,9 +171,13 @@ class Session:
             for diagnostic in result.diagnostics:
                 found.append(diagnostic.moved(path, unit.line))
         for placed in film.screenplay.blocks:
-            if type(placed.block.node) is nodes.Heading:
+            node = placed.block.node
+            if type(node) is nodes.Heading:
                 self._enter(scene, placed, scenes)
                 found += (d.moved(path, placed.line) for d in scenes[id(placed.block)][2])
+            if type(node) in (nodes.Heading, nodes.TitlePage):
+                for passage in _passages(node):
+                    found += (d.moved(path, placed.line) for d in checks.check_prose(passage, names, caseless))
         self._scenes = scenes
         return results
 
@@ -184,7 +197,9 @@ class Session:
         scenes[key] = known
         return known[1]
 
-    def _compile_unit(self, unit: lowering.Unit, scene: lowering.Scene, names: frozenset[str], caseless: tuple[str, ...]) -> Result:
+    def _compile_unit(
+        self, unit: lowering.Unit, scene: lowering.Scene, names: frozenset[str], caseless: tuple[str, ...]
+    ) -> Result:
         """Run one unit through the passes: lower, emit, check, price."""
         request, used, found = lowering.lower_unit(unit, scene)
         diagnostics = list(found)
@@ -195,23 +210,26 @@ class Session:
         if request is not None:
             profile = self.profiles.get(request.model)
             assert profile is not None, "a request is lowered only with its sheet"
-            emitter, rules = self._for_model(profile)
+            emitter, rules, pricer = self._for_model(profile)
             emission = emitter.emit(request)
+            told = all(shot.prompt for shot in request.shots)
+            shape = shape_of(emission.arguments)
             for check in checks.FIELD_CHECKS:
                 diagnostics += check(request, profile)
-            diagnostics += rules.check(request, emission.arguments)
+            if told:
+                diagnostics += rules.check(request, emission.arguments, shape)
             diagnostics += checks.check_speech(request, profile, self._options.words_per_second)
             diagnostics += self._check_frames(request, profile)
-            cost = self._price(request, emission.arguments, profile, diagnostics)
+            cost = self._price(request, emission.arguments, shape, pricer, diagnostics)
             mark = "" if emission.after else fingerprint(profile.endpoint, emission.digested)
             built = Built(request, emission, mark, cost)
         return Result(scene, unit, built, used, tuple(diagnostics))
 
-    def _for_model(self, profile: Profile) -> tuple[Emitter, checks.RuleBook]:
+    def _for_model(self, profile: Profile) -> tuple[Emitter, checks.RuleBook, costs.Pricer]:
         known = self._emitters.get(profile.name)
         if known is None:
             assert self._book is not None, "a book is opened before a unit is compiled"
-            known = (Emitter(profile, self._book), checks.RuleBook(profile, self._book))
+            known = (Emitter(profile, self._book), checks.RuleBook(profile, self._book), costs.Pricer(profile))
             self._emitters[profile.name] = known
         return known
 
@@ -222,11 +240,16 @@ class Session:
                 yield from self._book.check_file(frame, (profile,), video=False)
 
     def _price(
-        self, request: ir.Request, arguments: dict[str, object], profile: Profile, diagnostics: list[Diagnostic]
+        self,
+        request: ir.Request,
+        arguments: dict[str, object],
+        shape: object,
+        pricer: costs.Pricer,
+        diagnostics: list[Diagnostic],
     ) -> costs.Cost | None:
         assert self._book is not None, "a book is opened before a unit is compiled"
-        seconds = self._book.video_seconds if len(profile.billing.seconds) > 1 else {}
-        cost = costs.price_take(arguments, profile, video_seconds=seconds)
+        seconds = self._book.video_seconds if len(pricer.profile.billing.seconds) > 1 else {}
+        cost = pricer.price(arguments, shape, seconds)
         if cost is None:
             diagnostics.append(
                 error(
@@ -246,10 +269,12 @@ class Session:
         references: tuple[ir.Reference, ...],
         used: frozenset[str],
         scene: lowering.Scene,
-        models: tuple[str, ...],
+        *,
+        broken: bool,
     ) -> Iterator[Diagnostic]:
         book = self._book
         assert book is not None, "a book is opened before a film is checked"
+        models = tuple({item.built.request.model: item for item in items})
         profiles = tuple(p for name in models or (scene.model,) if (p := self.profiles.get(name)) is not None)
         named = [checks.Named(item.built.request, item.line, item.built.fingerprint) for item in items]
         yield from checks.check_ids(named, path)
@@ -264,16 +289,20 @@ class Session:
         yield from checks.check_shared_pictures(tuple(r for r in references if r.name in used), digests)
         total = sum((i.built.cost.usd * i.built.request.takes for i in items if i.built.cost is not None), Decimal(0))
         yield from checks.check_budget(total, scene.settings, _entry_span(film, "Budget", path))
-        if not items and not references and not any(placed.block.diagnostics for placed in film.screenplay.blocks):
+        if not items and not references and not broken:
             yield Diagnostic(
-                "no-shots", "warning", "this film has no shot", top_of(path), hint="write one: `SHOT door 5s wide`, and below it what is seen"
+                "no-shots",
+                "warning",
+                "this film has no shot",
+                top_of(path),
+                hint="write one: `SHOT door 5s wide`, and below it what is seen",
             )
 
     def _nothing(self, path: str, loader: Loader) -> Compilation:
         return Compilation(
             file=path,
             settings=ir.Settings(),
-            diagnostics=tuple(loader.diagnostics),
+            diagnostics=(*loader.placed, *loader.diagnostics),
             failed=True,
             items=(),
             profiles=self.profiles,
@@ -297,6 +326,14 @@ def _passages(node: nodes.Node | None) -> Iterable[nodes.Passage]:
         for part in node.body:
             if type(part) is nodes.Passage:
                 yield part
+    if isinstance(node, nodes.Shot | nodes.Clip | nodes.Heading):
+        for attribute in node.attributes:
+            if attribute.key.value == "look":
+                yield nodes.Passage(attribute.value.value, attribute.value.line, attribute.value.column)
+    elif isinstance(node, nodes.TitlePage):
+        for entry in node.entries:
+            if entry.key.value == "Look":
+                yield nodes.Passage(entry.value.value, entry.value.line, entry.value.column)
 
 
 def _entry_span(film: Loaded, key: str, path: str) -> Span:
@@ -308,8 +345,8 @@ def _entry_span(film: Loaded, key: str, path: str) -> Span:
     return top_of(path)
 
 
-def _order(found: list[Diagnostic], path: str, loaded: dict[str, Loaded], options: Options) -> tuple[Diagnostic, ...]:
-    """Return the diagnostics as the writer gets them: at the writer's places, at the project's levels, in reading order."""
+def _order(found: list[Diagnostic], path: str, options: Options) -> tuple[Diagnostic, ...]:
+    """Return the diagnostics as the writer gets them: each once, at the project's levels, in reading order."""
     kept: dict[Diagnostic, None] = {}
     for diagnostic in found:
         level = options.lints.get(diagnostic.slug) if diagnostic.severity != "error" else None
@@ -317,7 +354,7 @@ def _order(found: list[Diagnostic], path: str, loaded: dict[str, Loaded], option
             continue
         if level in ("error", "warning"):
             diagnostic = msgspec.structs.replace(diagnostic, severity=level)
-        kept[to_writer(diagnostic, loaded)] = None
+        kept[diagnostic] = None
     return tuple(sorted(kept, key=lambda d: (d.span.file != path, d.span.file, d.span.line, d.span.column)))
 
 

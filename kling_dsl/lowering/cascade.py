@@ -83,18 +83,32 @@ def resolve_title(page: nodes.TitlePage | None, report: Report, *, profiles: Pro
             continue
         given[key] = entry
         if not entry.value.value:
-            report(error("bad-value", f"{key} has no value", entry.key.span, hint="write it after the colon, or delete the line"))
+            report(
+                error(
+                    "bad-value",
+                    f"{key} has no value",
+                    entry.key.span,
+                    hint="write it after the colon, or delete the line",
+                )
+            )
     stated = {key: entry.value for key, entry in given.items() if entry.value.value}
+    duration = read_seconds(stated["Duration"], report, key="Duration") if "Duration" in stated else None
     settings = ir.Settings(
         title=stated["Title"].value if "Title" in stated else "",
         author=stated["Author"].value if "Author" in stated else "",
         budget_usd=read_money(stated["Budget"], report, key="Budget") if "Budget" in stated else None,
-        duration_seconds=read_seconds(stated["Duration"], report, key="Duration") if "Duration" in stated else None,
+        duration_seconds=duration,
+        duration_unclear="Duration" in given and duration is None,
         headings=read_switch(stated["Headings"], report, key="Headings") is not False if "Headings" in stated else True,
     )
     if "Format" in stated and stated["Format"].value != FORMAT:
         report(
-            error("bad-value", f'this version reads Format {FORMAT}, not "{stated["Format"].value}"', stated["Format"].span, hint=f"write {FORMAT}")
+            error(
+                "bad-value",
+                f'this version reads Format {FORMAT}, not "{stated["Format"].value}"',
+                stated["Format"].span,
+                hint=f"write {FORMAT}",
+            )
         )
     look = stated.get("Look")
     choices = Choices(
@@ -108,7 +122,13 @@ def resolve_title(page: nodes.TitlePage | None, report: Report, *, profiles: Pro
 
 
 def resolve_attributes(
-    attributes: Sequence[nodes.Attribute], report: Report, *, keys: Sequence[str], owner: str, folder: str, profiles: Profiles
+    attributes: Sequence[nodes.Attribute],
+    report: Report,
+    *,
+    keys: Sequence[str],
+    owner: str,
+    folder: str,
+    profiles: Profiles,
 ) -> Choices:
     """Resolve the attributes of a scene (`keys` are `SCENE_KEYS`), or of a shot or clip (`SHOT_KEYS`)."""
     if not attributes:
@@ -131,7 +151,14 @@ def resolve_attributes(
             continue
         places[key] = spot(attribute.value)
         if not attribute.value.value:
-            report(error("bad-value", f"{key}: has no value", attribute.key.span, hint="write it after the colon, or delete the line"))
+            report(
+                error(
+                    "bad-value",
+                    f"{key}: has no value",
+                    attribute.key.span,
+                    hint="write it after the colon, or delete the line",
+                )
+            )
         elif key in keys:
             given[key] = attribute.value
         elif models_having(profiles, key):
@@ -191,6 +218,8 @@ def _read_model(value: Text, report: Report, *, profiles: Profiles) -> str | Non
 
 def unknown_model(name: str, span: Span, profiles: Profiles) -> Diagnostic:
     """Word the mistake of naming a model that has no sheet."""
+    if (path := profiles.path_of(name)) is not None:
+        return error("unknown-model", f'the sheet of "{name}" is refused', span, hint=f"mend {path} first")
     near = spelling.nearest(name, profiles.names())
     return error(
         "unknown-model",
@@ -210,14 +239,27 @@ def _unknown(attribute: nodes.Attribute, *, keys: Sequence[str], owner: str, pro
             attribute.key.span,
             hint="move it under each shot that needs it",
         )
-    near = spelling.nearest(key, [*keys, *(name for model in profiles.names() for name in _attributes_of(profiles, model))])
+    near = spelling.nearest(
+        key, [*keys, *(name for model in profiles.names() for name in _attributes_of(profiles, model))]
+    )
     return error(
         "unknown-attribute",
         f'a {owner} has no attribute "{key}"',
         attribute.key.span,
-        hint=f"did you mean {near}? A line that is prose begins with !" if near else f"it may have {', '.join(keys)}; a line that is prose begins with !",
+        hint=f"did you mean {near}? A line that is prose begins with !"
+        if near
+        else f"it may have {', '.join(keys)}; a line that is prose begins with !",
         fix=Fix(f"write {near}", (Edit(attribute.key.span, near),)) if near else None,
     )
 
 
-__all__ = ["DEFAULT_MODEL", "NOTHING", "SCENE_KEYS", "SHOT_KEYS", "Choices", "read_extra", "resolve_attributes", "resolve_title"]
+__all__ = [
+    "DEFAULT_MODEL",
+    "NOTHING",
+    "SCENE_KEYS",
+    "SHOT_KEYS",
+    "Choices",
+    "read_extra",
+    "resolve_attributes",
+    "resolve_title",
+]

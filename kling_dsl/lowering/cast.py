@@ -128,7 +128,9 @@ def _declare(node: nodes.Definition, report: Report, *, file: str, line: int) ->
     )
 
 
-def _accept(attribute: nodes.Attribute, given: dict[str, nodes.Attribute], node: nodes.Definition, report: Report) -> None:
+def _accept(
+    attribute: nodes.Attribute, given: dict[str, nodes.Attribute], node: nodes.Definition, report: Report
+) -> None:
     key = attribute.key.value
     if key not in DEFINITION_KEYS:
         near = spelling.nearest(key, DEFINITION_KEYS)
@@ -154,14 +156,26 @@ def _accept(attribute: nodes.Attribute, given: dict[str, nodes.Attribute], node:
     else:
         given[key] = attribute
         if key == "voice" and not attribute.value.value:
-            report(error("bad-value", "voice: names no voice", spot(attribute.value), hint="write the id of a voice made at the provider"))
+            report(
+                error(
+                    "bad-value",
+                    "voice: names no voice",
+                    spot(attribute.value),
+                    hint="write the id of a voice made at the provider",
+                )
+            )
 
 
 def _judge_media(node: nodes.Definition, given: dict[str, nodes.Attribute], report: Report) -> None:
     name = node.name.value
-    if "angles" in given and "front" not in given:
+    if "angles" in given and "front" not in given and "video" not in given:
         report(
-            error("element-shape", f"{name} has angles and no front", given["angles"].key.span, hint="add `front:`, the main view")
+            error(
+                "element-shape",
+                f"{name} has angles and no front",
+                given["angles"].key.span,
+                hint="add `front:`, the main view",
+            )
         )
     forms = [key for key in ("front", "video", "image") if key in given]
     if len(forms) > 1:
@@ -174,7 +188,11 @@ def _judge_media(node: nodes.Definition, given: dict[str, nodes.Attribute], repo
                 hint="front: with angles: makes an element of pictures, video: an element of a video, image: a loose picture",
             )
         )
-    if not forms and not any(isinstance(part, nodes.Passage) and part.raw.strip() for part in node.body):
+    if (
+        not forms
+        and "angles" not in given
+        and not any(isinstance(part, nodes.Passage) and part.raw.strip() for part in node.body)
+    ):
         report(
             warning(
                 "empty-definition",

@@ -16,9 +16,23 @@ _MARK = re.compile(
     rf"(?P<at>@@)|(?<!\w)@(?P<name>{NAME_RUN})|\\(?P<literal>\#|\[\[)|(?P<note>\[\[)|^[ \t]*(?P<bang>!)|(?P<voice><<<\s*voice[^>\n]*>>>)",
     re.MULTILINE,
 )
+_AT = re.compile(rf"@(?P<name>{NAME_RUN})")
 _BY_HAND = re.compile(r"(?:Element|Image|Video|Voice)[0-9]+\Z", re.IGNORECASE)
 _SENTENCE_ENDS = (".", "!", "?", "…", "。", "！", "？", '."', '!"', '?"', ".”", "!”", "?”")
-_TRANSITIONS = frozenset(("FADE IN", "FADE OUT", "FADE TO BLACK", "CUT", "DISSOLVE", "SMASH CUT", "MATCH CUT", "INTERCUT", "WIPE", "IRIS OUT"))
+_TRANSITIONS = frozenset(
+    (
+        "FADE IN",
+        "FADE OUT",
+        "FADE TO BLACK",
+        "CUT",
+        "DISSOLVE",
+        "SMASH CUT",
+        "MATCH CUT",
+        "INTERCUT",
+        "WIPE",
+        "IRIS OUT",
+    )
+)
 
 
 class Binder:
@@ -37,7 +51,13 @@ class Binder:
         self._counts = {"elements": 0, "images": 0, "videos": 0}
 
     def prompt(
-        self, shot: nodes.Shot, *, heading: nodes.Passage | None, look: nodes.Passage | None, offset: int, look_offset: int | None
+        self,
+        shot: nodes.Shot,
+        *,
+        heading: nodes.Passage | None,
+        look: nodes.Passage | None,
+        offset: int,
+        look_offset: int | None,
     ) -> tuple[str, tuple[ir.Speech, ...]]:
         """Return the whole prompt of a shot and its spoken lines; `offset` is the line of the shot in its request.
 
@@ -60,11 +80,11 @@ class Binder:
     def text(self, passage: nodes.Passage, offset: int | None) -> str:
         """Fold a passage and bind its names; with an `offset` its mistakes are reported, that many lines down."""
         raw = passage.raw
+        if not ("\\" in raw or "!" in raw or "[[" in raw or "<<<" in raw or "@@" in raw):
+            return " ".join((self._plain_mentions(passage, offset) if "@" in raw else raw).split())
         parts: list[str] = []
         position = 0
         match = _MARK.search(raw)
-        if match is None:
-            return " ".join(raw.split())
         while match:
             start, end = match.span()
             parts.append(raw[position:start])
@@ -95,6 +115,21 @@ class Binder:
         parts.append(raw[position:])
         return " ".join("".join(parts).split())
 
+    def _plain_mentions(self, passage: nodes.Passage, offset: int | None) -> str:
+        """Bind the names of a passage that has no other marks, which is nearly every one."""
+        raw = passage.raw
+        parts: list[str] = []
+        position = 0
+        for match in _AT.finditer(raw):
+            start = match.start()
+            if start and (raw[start - 1].isalnum() or raw[start - 1] == "_"):
+                continue
+            word, taken = self._mention(passage, match, offset)
+            parts += (raw[position:start], word)
+            position = start + 1 + taken
+        parts.append(raw[position:])
+        return "".join(parts)
+
     def mention(self, reference: ir.Reference, span: Span) -> str:
         """Bind a reference and return what stands for it in the prompt."""
         name = reference.name
@@ -107,7 +142,8 @@ class Binder:
             if reference.description and name not in self.described and not reference.media:
                 self.described.add(name)
                 return self.profile.prompt.described.format(name=name, description=reference.description)
-            if reference.media and name not in self.described:
+            shown = reference.front or reference.video or reference.image
+            if shown is not None and name not in self.described:
                 self.described.add(name)
                 self.report(_unsupported(reference, self.profile, span))
             return name
@@ -167,14 +203,26 @@ class Binder:
 
     def _speak(self, line: nodes.Dialogue, offset: int, speeches: list[ir.Speech]) -> str:
         words = self._plain(line.words, offset)
-        manner = self._plain(nodes.Passage(line.manner.value, line.manner.line, line.manner.column), offset) if line.manner else ""
+        manner = (
+            self._plain(nodes.Passage(line.manner.value, line.manner.line, line.manner.column), offset)
+            if line.manner
+            else ""
+        )
         reference = self.cast.capitals.get(unicodedata.normalize("NFC", line.name.value).upper())
         if reference is None:
             self._say(offset, _unknown_speaker(line, self.cast))
             return f"{line.name.value}: {words}"
         span = _down(line.name.span, offset)
         if not words:
-            self._say(offset, error("empty-dialogue", f"{line.name.value} says nothing", line.name.span, hint="write the words after the colon"))
+            self._say(
+                offset,
+                error(
+                    "empty-dialogue",
+                    f"{line.name.value} says nothing",
+                    line.name.span,
+                    hint="write the words after the colon",
+                ),
+            )
         speaker = self.mention(reference, span)
         if reference.voice and "voices" in self.profile.roles:
             voice = self.voices.setdefault(reference.voice, self.profile.prompt.voice.format(n=len(self.voices) + 1))
@@ -239,15 +287,24 @@ def sentence(form: str, part: str, text: str) -> str:
 def unknown_reference(name: str, span: Span, cast: Cast) -> Diagnostic:
     """Word the mistake of a mention that no definition declares."""
     if not name:
-        return error("unknown-reference", "this @ names no reference", span, hint="write the name straight after it, or @@ for the character itself")
+        return error(
+            "unknown-reference",
+            "this @ names no reference",
+            span,
+            hint="write the name straight after it, or @@ for the character itself",
+        )
     near = spelling.nearest(name, cast.names)
     at = Span(span.file, span.line, span.column, span.end_line, span.end_column)
     return error(
         "unknown-reference",
         f"no definition declares @{name}",
         at,
-        hint=f"did you mean @{near}?" if near else f"declare it with `CHARACTER {name}`, or write @@ for the character itself",
-        fix=Fix(f"write @{near}", (Edit(at, f"@{near}"),)) if near and spelling.edit_distance(name, near) == 1 else None,
+        hint=f"did you mean @{near}?"
+        if near
+        else f"declare it with `CHARACTER {name}`, or write @@ for the character itself",
+        fix=Fix(f"write @{near}", (Edit(at, f"@{near}"),))
+        if near and spelling.edit_distance(name, near) == 1
+        else None,
     )
 
 
@@ -292,7 +349,9 @@ def _unknown_speaker(line: nodes.Dialogue, cast: Cast) -> Diagnostic:
         f"no CHARACTER is called {name}",
         line.name.span,
         hint=hint,
-        fix=Fix(f"write {near}", (Edit(line.name.span, near),)) if near and not other and spelling.edit_distance(name, near) == 1 else None,
+        fix=Fix(f"write {near}", (Edit(line.name.span, near),))
+        if near and not other and spelling.edit_distance(name, near) == 1
+        else None,
     )
 
 

@@ -85,11 +85,20 @@ def lower_unit(unit: Unit, scene: Scene) -> tuple[ir.Request | None, frozenset[s
         _report_shot_attributes(shots, report)
     if not shots:
         if clip is not None and all(block.node is not None for _, block in unit.members):
-            report(error("empty-clip", f'the CLIP "{clip.id.value}" has no shot', clip.id.span, hint="put its SHOT lines before END CLIP"))
+            report(
+                error(
+                    "empty-clip",
+                    f'the CLIP "{clip.id.value}" has no shot',
+                    clip.id.span,
+                    hint="put its SHOT lines before END CLIP",
+                )
+            )
         return None, frozenset(), tuple(found)
     head = clip or shots[0][1]
     owner = "CLIP" if clip else "shot"
-    stated = resolve_attributes(head.attributes, report, keys=SHOT_KEYS, owner=owner, folder=scene.folder, profiles=scene.profiles)
+    stated = resolve_attributes(
+        head.attributes, report, keys=SHOT_KEYS, owner=owner, folder=scene.folder, profiles=scene.profiles
+    )
     choices = stated.under(scene.choices) if stated is not NOTHING else scene.choices
     profile = scene.profiles.get(scene.only_model or choices.model or DEFAULT_MODEL)
     assert profile is not None, "a model is resolved only when its sheet exists"
@@ -124,7 +133,13 @@ def lower_unit(unit: Unit, scene: Scene) -> tuple[ir.Request | None, frozenset[s
 
 
 def _lower_shots(
-    shots: Sequence[tuple[int, nodes.Shot]], scene: Scene, stated: Choices, choices: Choices, binder: Binder, *, multi: bool
+    shots: Sequence[tuple[int, nodes.Shot]],
+    scene: Scene,
+    stated: Choices,
+    choices: Choices,
+    binder: Binder,
+    *,
+    multi: bool,
 ) -> tuple[ir.Shot, ...]:
     lowered: list[ir.Shot] = []
     heading = scene.heading
@@ -132,13 +147,20 @@ def _lower_shots(
     for offset, shot in shots:
         span = shot.id.span.moved("", offset) if offset else shot.id.span
         binder.here = span
-        prompt, speeches = binder.prompt(shot, heading=heading, look=choices.look, offset=offset, look_offset=look_offset)
+        prompt, speeches = binder.prompt(
+            shot, heading=heading, look=choices.look, offset=offset, look_offset=look_offset
+        )
         # The heading opens the request, so the later shots of a group do not repeat it; the look holds for each.
         heading = None
         look_offset = None
         if shot.camera is None and not any(_has_words(part) for part in shot.body):
             binder.report(
-                error("empty-shot", f'the shot "{shot.id.value}" says nothing to the model', span, hint="describe what is seen in the lines below it")
+                error(
+                    "empty-shot",
+                    f'the shot "{shot.id.value}" says nothing to the model',
+                    span,
+                    hint="describe what is seen in the lines below it",
+                )
             )
         lowered.append(ir.Shot(shot.id.value, _seconds(shot, scene, binder, span, multi=multi), prompt, span, speeches))
     return tuple(lowered)
@@ -151,6 +173,8 @@ def _seconds(shot: nodes.Shot, scene: Scene, binder: Binder, span: Span, *, mult
         return scene.settings.duration_seconds
     profile = binder.profile
     seconds = default_seconds(profile, "shot-duration" if multi else "duration")
+    if scene.settings.duration_unclear:
+        return seconds
     binder.report(
         warning(
             "default-length",
@@ -194,8 +218,17 @@ def _read_extras(
             continue
         value = read_extra(text, profile.fields[name].type)
         if value is None:
-            kind = {"boolean": "on or off", "integer": "a whole number", "number": "a number"}.get(profile.fields[name].type, "text")
-            report(error("bad-value", f'{key}: takes {kind}, not "{text.value}"', span, hint=f"see `kling models {profile.name}`"))
+            kind = {"boolean": "on or off", "integer": "a whole number", "number": "a number"}.get(
+                profile.fields[name].type, "text"
+            )
+            report(
+                error(
+                    "bad-value",
+                    f'{key}: takes {kind}, not "{text.value}"',
+                    span,
+                    hint=f"see `kling models {profile.name}`",
+                )
+            )
             continue
         values[name] = value
     return values
@@ -220,7 +253,7 @@ def _find_bound(name: Text, cast: Cast, report: Report) -> ir.Reference | None:
             fix=Fix(f"write @{written}", (Edit(name.span, f"@{written}"),)) if exact else None,
         )
     )
-    return None
+    return found[0] if found is not None and exact else None
 
 
 def _report_shot_attributes(shots: Sequence[tuple[int, nodes.Shot]], report: Report) -> None:

@@ -29,7 +29,13 @@ def read_switch(value: Text, report: Report, *, key: str) -> bool | None:
     guess = {"yes": "on", "true": "on", "no": "off", "false": "off"}.get(lowered, lowered)
     fix = Fix(f"write {guess}", (Edit(value.span, guess),)) if guess in ("on", "off") else None
     report(
-        error("bad-value", f'{key} takes on or off, not "{value.value}"', spot(value), hint=f"write {guess if fix else 'on or off'}", fix=fix)
+        error(
+            "bad-value",
+            f'{key} takes on or off, not "{value.value}"',
+            spot(value),
+            hint=f"write {guess if fix else 'on or off'}",
+            fix=fix,
+        )
     )
     return None
 
@@ -38,7 +44,14 @@ def read_count(value: Text, report: Report, *, key: str) -> int | None:
     """Read a whole number from 1 to 9,999."""
     if _COUNT.match(value.value):
         return int(value.value)
-    report(error("bad-value", f'{key} takes a whole number from 1 to 9999, not "{value.value}"', spot(value), hint="write 1, 2, 3 …"))
+    report(
+        error(
+            "bad-value",
+            f'{key} takes a whole number from 1 to 9999, not "{value.value}"',
+            spot(value),
+            hint="write 1, 2, 3 …",
+        )
+    )
     return None
 
 
@@ -46,8 +59,20 @@ def read_seconds(value: Text, report: Report, *, key: str) -> int | None:
     """Read whole seconds with their unit, as in `5s`."""
     if match := _SECONDS.match(value.value):
         return int(match[1])
-    fix = Fix(f"write {value.value}s", (Edit(value.span, f"{value.value}s"),)) if value.value.isascii() and value.value.isdigit() else None
-    report(error("bad-length", f'{key} takes whole seconds such as 5s, not "{value.value}"', spot(value), hint="write 5s", fix=fix))
+    fix = (
+        Fix(f"write {value.value}s", (Edit(value.span, f"{value.value}s"),))
+        if value.value.isascii() and value.value.isdigit()
+        else None
+    )
+    report(
+        error(
+            "bad-length",
+            f'{key} takes whole seconds such as 5s, not "{value.value}"',
+            spot(value),
+            hint="write 5s",
+            fix=fix,
+        )
+    )
     return None
 
 
@@ -56,7 +81,12 @@ def read_money(value: Text, report: Report, *, key: str) -> Decimal | None:
     if match := _MONEY.match(value.value):
         return Decimal(match[1])
     report(
-        error("bad-money", f'{key} takes dollars such as $10 or $12.50, not "{value.value}"', spot(value), hint="write the sign, and at most two decimals")
+        error(
+            "bad-money",
+            f'{key} takes dollars such as $10 or $12.50, not "{value.value}"',
+            spot(value),
+            hint="write the sign, and at most two decimals",
+        )
     )
     return None
 
@@ -109,9 +139,17 @@ def read_frame(value: Text, report: Report, *, key: str, folder: str) -> ir.Fram
     """Read `end of <id>`, a picture file or an https address."""
     if match := _FRAME.match(value.value):
         return ir.LastFrame(match[1], Text(match[1], value.line, value.column + match.start(1)).span)
-    if re.match(r"(?i)(?:end|start|last frame|first frame)\s+(?:of|from)?\s*\S+\Z", value.value) and "." not in value.value:
+    if (
+        re.match(r"(?i)(?:end|start|last frame|first frame)\s+(?:of|from)?\s*\S+\Z", value.value)
+        and "." not in value.value
+    ):
         report(
-            error("bad-value", f'{key} does not know "{value.value}"', spot(value), hint="write `end of <id>`, a picture file, or an https address")
+            error(
+                "bad-value",
+                f'{key} does not know "{value.value}"',
+                spot(value),
+                hint="write `end of <id>`, a picture file, or an https address",
+            )
         )
         return None
     return read_picture(value, report, key=key, folder=folder)
@@ -119,4 +157,6 @@ def read_frame(value: Text, report: Report, *, key: str, folder: str) -> ir.Fram
 
 def spot(value: Text) -> Span:
     """Return the span of a value, one column wide where it is empty."""
-    return value.span if value.value else Span("", value.line, max(1, value.column), value.line, max(1, value.column) + 1)
+    return (
+        value.span if value.value else Span("", value.line, max(1, value.column), value.line, max(1, value.column) + 1)
+    )

@@ -21,7 +21,12 @@ _STYLE = (
 
 def render_plan_markdown(plan: Plan) -> str:
     """Return a plan as a GitHub-flavoured Markdown table; nothing a writer typed can act as markup."""
-    lines = [f"### {_inert(plan.film)}", "", f"| {' | '.join(_HEADINGS)} |", "| :-- | :-- | --: | --: | --: | --: | --: |"]
+    lines = [
+        f"### {_inert(plan.film)}",
+        "",
+        f"| {' | '.join(_HEADINGS)} |",
+        "| :-- | :-- | --: | --: | --: | --: | --: |",
+    ]
     for cells in _rows(plan):
         if len(cells) == 1:
             lines.append(f"| **{_inert(cells[0])}** | | | | | | |")

@@ -13,7 +13,15 @@ from kling_dsl.reports.plan import Plan, closing_lines
 if TYPE_CHECKING:
     from rich.console import Console
 
-_COLUMNS = (("clip", "left"), ("state", "left"), ("seconds", "right"), ("takes", "right"), ("cost", "right"), ("one more", "right"), ("total", "right"))
+_COLUMNS = (
+    ("clip", "left"),
+    ("state", "left"),
+    ("seconds", "right"),
+    ("takes", "right"),
+    ("cost", "right"),
+    ("one more", "right"),
+    ("total", "right"),
+)
 
 
 def render_plan_text(plan: Plan, *, width: int, color: str | None) -> str:

@@ -15,7 +15,7 @@ from jinja2.exceptions import TemplateSyntaxError
 from jinja2.parser import Parser
 
 from kling_dsl.templates.budget import Refusal, too_much
-from kling_dsl.templates.lexing import Layout
+from kling_dsl.templates.lexing import SPLIT, Layout
 from kling_dsl.templates.sandbox import FORBIDDEN_FILTERS, FilmEnvironment
 from kling_dsl.templates.wording import reword_syntax, unknown_filter
 
@@ -23,6 +23,9 @@ MAX_CACHED_CHARACTERS = 1 << 20
 """Longer templates are compiled anew: they are films, read once in a run."""
 
 
+MAX_PROGRAM_CHARACTERS = 8 << 20
+"""The longest program that a template may become: some three times what the longest template needs, because each
+include repeats all names that are set around it."""
 TOO_DEEP = "the tags or brackets of this template lie too deep in one another"
 WORD = re.compile(r"\w+|.", re.DOTALL)
 
@@ -151,12 +154,20 @@ class OriginGenerator(CodeGenerator):
         # Nothing is computed while compiling: an expression that never ends must meet its budget first.
         super().__init__(environment, RuntimeName("film"), None, optimized=False)
         self.compiled = compiled
+        self.size = 0
         self.loops: dict[int, tuple[nodes.For, str]] = {}
         self.wrapped: list[bool] = []
 
     def fail(self, msg: str, lineno: int) -> NoReturn:
         """Refuse the template for the tag at an offset."""
         raise TemplateSyntaxError(msg, lineno)
+
+    def write(self, x: str) -> None:
+        """Write some of the program; raises `Refusal` when it grows too long."""
+        self.size += len(x)
+        if self.size > MAX_PROGRAM_CHARACTERS:
+            raise too_much("this template sets too many names and includes too many files", hint=SPLIT)
+        super().write(x)
 
     def position(self, node: nodes.Node) -> str:
         """Name the line of a node."""

@@ -48,6 +48,12 @@ TEXT_FILTERS = frozenset(
     ]
 )
 """Filters whose value, and whose texts among the arguments, are taken as text."""
+COMPARING = frozenset(
+    "dictsort groupby max min sort unique == eq equalto != ne > gt greaterthan >= ge < lt lessthan <= le in".split()  # noqa: SIM905
+)
+"""Filters and tests that look into the items of a list, to compare or hash them."""
+GLANCING = frozenset("count d default defined first last length mapping none number sequence string undefined".split())  # noqa: SIM905
+"""Filters and tests that take the same time for a list of any length."""
 MAX_WRAPPED_CHARACTERS = 20_000
 """The longest text that can be wrapped: the wrapping takes time that grows with its square."""
 MAX_DECIMALS = 100
@@ -81,14 +87,14 @@ def guarded(trace: Trace, name: str, function: Callable[..., Any]) -> Callable[.
     first = 0 if passed is None else 1
     guard = GUARDS.get(name)
     takes_text = name in TEXT_FILTERS
+    weigh = trace.charge if name in COMPARING else None if name in GLANCING else trace.skim
 
     def call(*given: Any, **kwargs: Any) -> Any:
         trace.step()
         args = list(given)
-        for value in args[first:]:
-            trace.charge(value)
-        for value in kwargs.values():
-            trace.charge(value)
+        if weigh is not None:
+            for value in (*args[first:], *kwargs.values()):
+                weigh(value)
         if takes_text and len(args) > first:
             args[first] = trace.text(args[first])
         if guard is not None:
@@ -168,8 +174,20 @@ def guard_trim(trace: Trace, args: list[Any], kwargs: dict[str, Any]) -> None:
 
 def guard_wordwrap(trace: Trace, args: list[Any], kwargs: dict[str, Any]) -> None:
     """Bound the text that is wrapped, and what is put between its lines."""
-    if len(args[0]) > MAX_WRAPPED_CHARACTERS:
-        raise too_much(f"a text of more than {MAX_WRAPPED_CHARACTERS:,} characters cannot be wrapped")
+    if len(args[0]) > COMPARING = frozenset(
+    "dictsort groupby max min sort unique == eq equalto != ne > gt greaterthan >= ge < lt lessthan <= le in".split()  # noqa: SIM905
+)
+"""Filters and tests that look into the items of a list, to compare or hash them."""
+GLANCING = frozenset("count d default defined first last length mapping none number sequence string undefined".split())  # noqa: SIM905
+"""Filters and tests that take the same time for a list of any length."""
+MAX_WRAPPED_CHARACTERS:
+        raise too_much(f"a text of more than {COMPARING = frozenset(
+    "dictsort groupby max min sort unique == eq equalto != ne > gt greaterthan >= ge < lt lessthan <= le in".split()  # noqa: SIM905
+)
+"""Filters and tests that look into the items of a list, to compare or hash them."""
+GLANCING = frozenset("count d default defined first last length mapping none number sequence string undefined".split())  # noqa: SIM905
+"""Filters and tests that take the same time for a list of any length."""
+MAX_WRAPPED_CHARACTERS:,} characters cannot be wrapped")
     check_length(len(args[0]) * (1 + len(text_at(args, kwargs, 3, "wrapstring"))))
 
 

@@ -20,9 +20,14 @@ if TYPE_CHECKING:
 
 MAX_LITERAL_CHARACTERS = 1000
 """The longest number that a template may spell out."""
+SPLIT = "split it into several files"
 MAX_TOKENS = 100_000
 """The most tokens of one template: some 16,000 tags, which take about 3 seconds and 450 MB to compile. A film of more
 shots is written with loops, or in several files."""
+
+MAX_NESTED_TOKENS = 400_000
+"""The most tokens of one template, each counted once for every tag that is open around it: the compiler looks at each
+part of a template again for every tag around it."""
 
 UNCLOSED = {"comment_begin": "comment tag", "raw_begin": "raw directive"}
 SKIPPED = frozenset(
@@ -86,12 +91,10 @@ def tokenize(lexer: Lexer, layout: Layout) -> TokenStream:
 
 def read_tokens(lexer: Lexer, layout: Layout) -> Iterator[JinjaToken]:
     """Yield the tokens that matter and write down where the tags stand."""
-    count = 0
+    measure = Measure()
     for start, kind, value in place_tokens(lexer, layout):
         layout.last = start
-        count += 1
-        if count > MAX_TOKENS:
-            raise too_much(f"this template has more than {MAX_TOKENS:,} parts", hint="split it into several files")
+        measure.take(kind, value)
         if kind in ("block_begin", "variable_begin"):
             layout.starts.append(start)
         elif kind in ("block_end", "variable_end"):
@@ -104,6 +107,39 @@ def read_tokens(lexer: Lexer, layout: Layout) -> Iterator[JinjaToken]:
             yield JinjaToken(start, kind, read_value(kind, value, start))
         else:
             yield JinjaToken(start, kind, value)
+
+
+class Measure:
+    """Counts the tokens of a template, and the tags that are open around each."""
+
+    def __init__(self) -> None:
+        self.tokens = 0
+        self.nested = 0
+        self.depth = 0
+        self.name_comes = False
+        self.in_set = False
+
+    def take(self, kind: str, value: str) -> None:
+        """Count a token; raises `Refusal` when they are too many."""
+        self.tokens += 1
+        self.nested += self.depth
+        if self.tokens > MAX_TOKENS:
+            raise too_much(f"this template has more than {MAX_TOKENS:,} parts", hint=SPLIT)
+        if self.nested > MAX_NESTED_TOKENS:
+            raise too_much("too much of this template stands in tags that stand in other tags", hint=SPLIT)
+        if kind == "block_begin":
+            self.name_comes = True
+        elif kind == "name" and self.name_comes:
+            self.name_comes = False
+            self.in_set = value == "set"
+            if value in PAIRED or value == "set":
+                self.depth += 1
+            elif value.startswith("end"):
+                self.depth = max(0, self.depth - 1)
+        elif self.in_set and value in ("=", "|", "%}"):
+            # Only `set name = value` has no end tag; an equals sign behind a filter belongs to the filter.
+            self.depth -= value == "="
+            self.in_set = False
 
 
 def place_tokens(lexer: Lexer, layout: Layout) -> Iterator[tuple[int, str, str]]:

@@ -162,8 +162,12 @@ class Method:
     def __call__(self, *args: Any, **kwargs: Any) -> object:
         """Call the method; raises `Refusal` when that would take too much."""
         trace = self.environment.trace
-        for item in (self.value, *args, *kwargs.values()):
+        trace.step()
+        for item in (*args, *kwargs.values()):
             trace.charge(item)
+        if isinstance(self.value, dict):
+            return trace.settle(getattr(self.value, self.name)(*args, **kwargs))
+        trace.charge(self.value)
         if isinstance(self.value, str):
             return self._call_text(args, kwargs)
         return trace.settle(getattr(self.value, self.name)(*args, **kwargs))

@@ -99,11 +99,15 @@ def undefined_part(name: object, owner: object, names: Iterable[str]) -> Refusal
 
 def in_writers_words(error: BaseException) -> str:
     """Return the message of a Python error without Python's names."""
+    if isinstance(error, ZeroDivisionError):
+        return "division by zero"
+    if isinstance(error, ArithmeticError):
+        return "the result is too large, or no number"
+    if isinstance(error, KeyError):
+        return f"there is no {show(error.args[0] if error.args else '')}"
     message = str(error) or type(error).__name__
     message = re.sub(r"'(\w+)' object", lambda found: KINDS.get(found[1], f"a {found[1]}"), message)
     message = re.sub(r"\b(?:\w+\.)*<?\w+>?(?:\.\w+)*\(\) ", "it ", message)
-    if isinstance(error, ZeroDivisionError) or "DivisionByZero" in message:
-        return "division by zero"
     return shorten_line(message)
 
 

@@ -38,7 +38,7 @@ SERIES = (
     "Frau Müller",
     "«Утро»",
     "Tête-à-tête",
-    "Çınar",
+    "Çelik",
     "Kőszeg",
     "Rye & Thyme",
     "Þingvellir",
@@ -47,7 +47,7 @@ SERIES = (
     "Ελιά",
     "Bourrée",
 )
-FORMS = ("small", "tall", 'with a "lazy" rim', "for two", "round", "travel size", "extra wide", "first edition", "left-handed")
+FORMS = ("small", "tall", 'the "lazy" one', "for two", "round", "travel size", "extra wide", "first edition", "low")
 MAKERS = ("Fjörð & Daughters", "Atelier d'Été", "Kowalski, Sohn & Cie", "Tokoname 急須", "Casa Núñez", "The Old Forge")
 COLOURS = ("chalk white", "moss green", "rust red", "ink blue", "honey", "smoke grey", "plum")
 HERO_EVERY = 41
@@ -57,12 +57,12 @@ HERO_EVERY = 41
 def make_rows() -> list[tuple[str, ...]]:
     """Return the rows in the order of `COLUMNS`."""
     names = tuple(CATEGORIES)
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for number in range(ROWS):
         category = names[number % len(names)]
         place = number // len(names)
         materials, base = CATEGORIES[category]
-        series = SERIES[(place + number) % len(SERIES)]
+        series = SERIES[(place + number % len(names) * 5) % len(SERIES)]
         form = FORMS[(place // len(SERIES) + number * 2) % len(FORMS)]
         cents = (base * 100 + place * 137 + number % 7 * 250) // 10 * 10
         rows.append(

@@ -1,0 +1,107 @@
+# Everything a developer does, in the checkout's own environment. `make help` lists it.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+# A Python to make the environment with; the first of these that is 3.11 or newer is taken.
+PYTHON ?=
+CANDIDATES := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python
+
+VENV := .venv
+PY := $(VENV)/bin/python
+KLING := $(VENV)/bin/kling
+INSTALLED := $(VENV)/installed
+PIP := $(PY) -m pip -qq --disable-pip-version-check --no-input
+SUITABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
+
+FILM ?= specs/examples/lantern/lantern.kling
+REQUESTS := out/demo.json
+
+export PIP_ROOT_USER_ACTION := ignore
+
+.PHONY: help
+help: ## List what can be made.
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{ printf "%-15s %s\n", $$1, $$2 }'
+
+.PHONY: demo
+demo: $(INSTALLED) ## Check, compile and plan an example film; shows its cost report. Nothing is sent.
+	@mkdir -p out
+	@echo '$$ kling check $(FILM)'
+	@$(KLING) check '$(FILM)'
+	@echo
+	@echo '$$ kling compile $(FILM) > $(REQUESTS)'
+	@$(KLING) compile '$(FILM)' > $(REQUESTS)
+	@echo
+	@echo '$$ kling plan $(FILM)'
+	@$(KLING) plan '$(FILM)'
+	@echo
+	@echo 'The exact requests are in $(REQUESTS). Nothing was sent, nothing was bought.'
+	@echo 'A film of your own: $(KLING) init my-film'
+
+.PHONY: test
+test: lint ## Run everything: lint, types, import contracts, tests.
+	@$(PY) -m pytest -n auto -q $(TESTS)
+
+.PHONY: lint
+lint: $(INSTALLED) ## Check style, layout and types.
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check --quiet . || { echo 'run: make format'; exit 1; }
+	@$(PY) -m mypy
+
+.PHONY: format
+format: $(INSTALLED) ## Lay the code out, and mend what ruff can.
+	@$(PY) -m ruff check --fix --quiet . || true
+	@$(PY) -m ruff format .
+
+.PHONY: coverage
+coverage: $(INSTALLED) ## Show which lines and branches the tests leave out.
+	@$(PY) -m coverage erase
+	@$(PY) -m coverage run -m pytest -n auto -q
+	@$(PY) -m coverage combine --quiet
+	@$(PY) -m coverage report
+
+.PHONY: bench
+bench: $(INSTALLED) ## Measure against what one would use instead; takes minutes.
+	@$(PY) benchmarks/bench.py
+
+.PHONY: lock
+lock: $(INSTALLED) ## Choose the newest releases that pyproject.toml allows, and pin them with their hashes.
+	@rm -rf out/lock && mkdir -p out/lock
+	@$(PY) -m venv out/lock/tools
+	@out/lock/tools/bin/python -m pip -qq --disable-pip-version-check --no-input install uv
+	@cp pyproject.toml README.md LICENSE out/lock
+	@cp -R kling_dsl grammar specs out/lock
+	@out/lock/tools/bin/uv lock --quiet --no-config --project out/lock
+	@{ echo '# What the developers of kling-dsl install, with the digests of every published file. Made by: make lock'; \
+	   out/lock/tools/bin/uv export --quiet --no-config --project out/lock --frozen --no-emit-project --all-extras \
+	     --all-groups --no-annotate --no-header --format requirements.txt; } > out/lock/requirements.lock
+	@mv out/lock/requirements.lock requirements.lock
+	@rm -rf out/lock
+
+.PHONY: clean
+clean: ## Take away everything that was made here, the environments too.
+	rm -rf $(VENV) benchmarks/.venv out dist build .coverage .coverage.* .hypothesis
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find kling_dsl tests benchmarks specs -name __pycache__ -prune -exec rm -rf {} +
+
+# The file keeps the folder it was made in: an environment that was moved with its checkout is made anew.
+ifneq ($(shell cat $(INSTALLED) 2>/dev/null),$(shell pwd))
+.PHONY: $(INSTALLED)
+endif
+
+$(INSTALLED): pyproject.toml requirements.lock
+	@set -e; \
+	suitable=; \
+	for candidate in $(CANDIDATES); do \
+	  if "$$candidate" -c '$(SUITABLE)' 2>/dev/null; then suitable=$$candidate; break; fi; \
+	done; \
+	if [ -z "$$suitable" ]; then \
+	  echo 'kling-dsl needs Python 3.11 or newer, with its venv module, and found none.' >&2; \
+	  echo 'Install one (Debian, Ubuntu: apt install python3 python3-venv), or name it: make PYTHON=/path/to/python3' >&2; \
+	  exit 1; \
+	fi; \
+	echo "Making $(VENV) with $$("$$suitable" --version) ..."; \
+	"$$suitable" -m venv --clear $(VENV); \
+	$(PIP) install --require-hashes --requirement requirements.lock; \
+	$(PIP) install --no-deps --no-build-isolation --editable .; \
+	pwd > $(INSTALLED)

@@ -1,0 +1,50 @@
+"""What holds for every test: a cache folder and settings of its own, and no way to a machine other than this one."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+OURS = ("FAL_KEY", "FAL_KEY_ID", "FAL_KEY_SECRET", "KLING_TODAY", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")
+"""Variables by which the machine of whoever runs the tests would change what they see."""
+
+settings.register_profile("ci", derandomize=True, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the caches and settings of the person who runs the tests out of them, and the tests out of those."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KLING_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        for name in OURS:
+            patch.delenv(name, raising=False)
+        yield
+
+
+def _stay_here(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "socket.connect" and isinstance(arguments[1], tuple):
+        host = str(arguments[1][0])
+    elif event == "socket.getaddrinfo":
+        host = str(arguments[0] or "localhost")
+    else:
+        return
+    if host != "localhost" and not _is_loopback(host):
+        raise PermissionError(f"a test reached for {host}, and tests stay on this machine")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+# An audit hook cannot be taken off again, which is what is wanted here.
+sys.addaudithook(_stay_here)

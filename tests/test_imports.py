@@ -1,0 +1,122 @@
+"""What a command imports: a newcomer's `kling check` pays for nothing that it does not use."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kling_dsl.cli import COMMANDS
+
+SPY = """
+import json, sys
+from kling_dsl.cli import main
+try:
+    main()
+finally:
+    print(json.dumps(sorted(sys.modules)), file=sys.stderr)
+"""
+
+HEAVY = frozenset(
+    ("PIL", "aiohttp", "asyncio", "av", "difflib", "email", "fal_client", "http", "httpx", "importlib.metadata")
+    + ("jinja2", "multiprocessing", "numpy", "platformdirs", "rich", "socket", "sqlite3", "ssl", "stamina")
+    + ("subprocess", "tomllib", "unittest", "urllib.request", "xml")
+)
+
+FILM = """\
+Title: Pier
+Model: o3-4k
+
+EXT. PIER - DUSK
+
+SHOT wait 4s wide
+A lantern swings at the end of the pier.
+"""
+
+
+def loaded(folder: Path, *words: str, code: int = 0) -> frozenset[str]:
+    """Return the modules that are loaded when `kling` with these words has ended."""
+    # The cache folder is named, and so nothing asks the platform for one.
+    environment = {**os.environ, "KLING_CACHE_DIR": str(folder / "cache")}
+    done = subprocess.run(
+        (sys.executable, "-c", SPY, *words),
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    return frozenset(json.loads(done.stderr.splitlines()[-1]))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "film.kling").write_text(FILM, encoding="utf-8")
+    return tmp_path
+
+
+@pytest.fixture
+def warm(folder: Path) -> Path:
+    """A folder whose grammar and sheets are kept in their saved form, as they are from the second film on."""
+    loaded(folder, "check", "film.kling")
+    loaded(folder, "plan", "film.kling", "--format", "json")
+    (folder / "film.kling").write_text(FILM.replace("wide", "low angle"), encoding="utf-8")
+    return folder
+
+
+def test_the_first_check_reads_the_sheets_and_nothing_else_of_weight(folder: Path) -> None:
+    assert loaded(folder, "check", "film.kling") & HEAVY == {"tomllib"}
+
+
+def test_a_clean_check_imports_nothing_heavy(warm: Path) -> None:
+    modules = loaded(warm, "check", "film.kling")
+    assert modules & HEAVY == set()
+    assert {name for name in modules if name.startswith("kling_dsl.templates")} == set()
+    assert {name for name in modules if name.startswith(("kling_dsl.exporters", "kling_dsl.reports.plan"))} == set()
+
+
+def test_a_mistake_needs_the_speller_and_nothing_more(warm: Path) -> None:
+    (warm / "film.kling").write_text(FILM.replace("A lantern", "@Lantern"), encoding="utf-8")
+    assert loaded(warm, "check", "film.kling", code=1) & HEAVY <= {"difflib"}
+
+
+def test_a_settings_file_is_read_with_tomllib_alone(warm: Path) -> None:
+    (warm / "kling.toml").write_text('[lints]\nunused-reference = "off"\n', encoding="utf-8")
+    assert loaded(warm, "check", "film.kling") & HEAVY == {"tomllib"}
+
+
+def test_a_template_brings_jinja2(warm: Path) -> None:
+    (warm / "film.kling").write_text(FILM.replace("A lantern", "{{ 'A' }} lantern"), encoding="utf-8")
+    assert "jinja2" in loaded(warm, "check", "film.kling")
+
+
+def test_compile_imports_nothing_heavy(warm: Path) -> None:
+    assert loaded(warm, "compile", "film.kling") & HEAVY == set()
+
+
+def test_plan_draws_its_table_with_rich_and_needs_no_network(warm: Path) -> None:
+    modules = loaded(warm, "plan", "film.kling")
+    assert "rich" in modules
+    assert modules & {"fal_client", "httpx", "http.client", "ssl", "urllib.request"} == set()
+
+
+def test_a_plan_as_data_needs_no_drawing(warm: Path) -> None:
+    assert loaded(warm, "plan", "film.kling", "--format", "json") & HEAVY == set()
+
+
+def test_help_imports_no_command(folder: Path) -> None:
+    modules = loaded(folder, "--help")
+    assert {name for name in modules if name.startswith("kling_dsl")} == {"kling_dsl", "kling_dsl.cli"}
+    assert "msgspec" not in modules
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_command_imports_no_compiler(folder: Path, command: str) -> None:
+    modules = loaded(folder, command, "--help")
+    assert modules & {"lark", "jinja2", "rich", "kling_dsl.compiler", "kling_dsl.parser"} == set()
