@@ -7,6 +7,7 @@ import os
 import sys
 
 _DIGEST_SIZE = 32
+_PLATFORM: str = sys.platform
 
 
 def cache_folder() -> str:
@@ -14,9 +15,13 @@ def cache_folder() -> str:
     chosen = os.environ.get("KLING_CACHE_DIR")
     if chosen:
         return chosen
-    if sys.platform.startswith("linux"):
+    if _PLATFORM == "linux":
         # What platformdirs answers here, without the 30 ms that importing it costs each run.
         return os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "kling-dsl")
+    return _elsewhere()
+
+
+def _elsewhere() -> str:
     import platformdirs
 
     return platformdirs.user_cache_dir("kling-dsl")

@@ -164,6 +164,8 @@ class Case(msgspec.Struct, frozen=True):
     marks: tuple[Mark, ...]
     prompts: dict[str, str]
     sends: dict[str, str]
+    endpoints: dict[str, str]
+    takes: dict[str, str]
     options: dict[str, str]
 
     @property
@@ -179,8 +181,8 @@ def read_cases(path: Path) -> list[Case]:
     """Read the cases of a file.
 
     `=== name` begins a case and its film. `--- file cast.kling` begins a further file, `--- prompt id` the expected
-    prompt of a shot, `--- sends id` lines of `field: JSON`, `--- options` lines of `key: value`. A line of carets and a
-    slug, in any file, expects that diagnostic in the line above it; what no carets expect must not be reported.
+    prompt of a shot, `--- sends id` lines of `field: JSON` (null where it is not sent, a number for how many a list
+    holds), `--- endpoint id` and `--- takes id` those of a request, `--- options` lines of `key: value`. A line of carets and a slug, in any file, expects that diagnostic in the line above it; what no carets expect must not be reported.
     """
     cases: list[Case] = []
     parts = re.split(r"(?m)^=== (.+)\n", path.read_text(encoding="utf-8"))
@@ -195,24 +197,30 @@ def _read_case(name: str, body: str, where: str) -> Case:
     sections = re.split(r"(?m)^--- (.+)\n", body)
     files: dict[str, str] = {}
     marks: list[Mark] = []
-    prompts_: dict[str, str] = {}
-    sends: dict[str, str] = {}
-    options: dict[str, str] = {}
+    expected: dict[str, dict[str, str]] = {kind: {} for kind in ("prompt", "sends", "endpoint", "takes", "options")}
     for title, text in [(f"file {FILM}", sections[0]), *zip(sections[1::2], sections[2::2], strict=True)]:
         kind, _, what = title.strip().partition(" ")
         if kind == "file":
             files[what] = _take_carets(text, what, marks)
-        elif kind == "prompt":
-            prompts_[what] = text.strip("\n")
-        elif kind == "sends":
-            sends[what] = text
         elif kind == "options":
-            options |= dict(line.split(": ", 1) for line in text.split("\n") if line.strip())
+            expected[kind] |= dict(line.split(": ", 1) for line in text.split("\n") if line.strip())
+        elif kind in expected:
+            expected[kind][what] = text.strip("\n")
         else:
             raise ValueError(f"{where}: no section is called {kind}")
     # The blank line that parts two cases, and the one before a section, belong to no file.
     files = {file: re.sub(r"\n\n\Z", "\n", text) for file, text in files.items()}
-    return Case(name, where, files, tuple(sorted(marks)), prompts_, sends, options)
+    return Case(
+        name,
+        where,
+        files,
+        tuple(sorted(marks)),
+        prompts=expected["prompt"],
+        sends=expected["sends"],
+        endpoints=expected["endpoint"],
+        takes=expected["takes"],
+        options=expected["options"],
+    )
 
 
 def _take_carets(text: str, file: str, marks: list[Mark]) -> str:

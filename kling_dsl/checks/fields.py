@@ -129,10 +129,10 @@ def check_taken(request: ir.Request, profile: Profile) -> Iterator[Diagnostic]:
             )
 
 
-def basis(profile: Profile, field: Field) -> Note:
-    """Return where a limit of the sheet was read and how sure it is."""
+def basis(profile: Profile, field: Field, *, of: str = "the limit") -> Note:
+    """Return where a statement of the sheet was read and how sure it is."""
     source = profile.sources[field.source]
-    return Note(f"the limit is {field.confidence}: {source.title}, {source.date}")
+    return Note(f"{of} is {field.confidence}: {source.title}, {source.date}")
 
 
 def _check_value(
@@ -157,7 +157,7 @@ def _check_value(
             "value-doubtful",
             f"{key}: {value} may not do what it says: {field.doubtful[str(value)]}",
             span,
-            notes=(basis(profile, field),),
+            notes=(basis(profile, field, of="what is known of it"),),
         )
     if isinstance(value, str):
         if field.max_characters is not None and len(value) > field.max_characters:

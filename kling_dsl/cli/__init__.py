@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 
@@ -68,6 +69,10 @@ def kling() -> None:
 
 def main() -> None:
     """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A console that cannot show a letter shows its number instead; what is data is written as bytes.
+            stream.reconfigure(errors="backslashreplace")
     try:
         kling(standalone_mode=False)
     except click.exceptions.Exit as stop:

@@ -44,7 +44,7 @@ def compile_command(
     opened = open_film(film, model=model, values=values, data=data)
     compilation = opened.compilation
     if expanded:
-        click.echo(compilation.expanded, nl=False)
+        click.echo(compilation.expanded.encode("utf-8"), nl=False)
     refuse_failed(opened)
     if expanded:
         return
@@ -61,7 +61,7 @@ def compile_command(
         "python": exporters.python_program,
         "javascript": exporters.javascript_program,
     }[form]
-    click.echo(program(calls, film=compilation.title), nl=False)
+    click.echo(program(calls, film=compilation.title).encode("utf-8"), nl=False)
 
 
 def _choose(calls: tuple, only: tuple[str, ...]) -> tuple:  # type: ignore[type-arg]

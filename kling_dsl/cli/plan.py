@@ -52,7 +52,7 @@ def plan_command(
     opened = open_film(film, model=model, values=values, data=data)
     refuse_failed(opened)
     plan = make_plan(opened.compilation, today=_today())
-    _write(_render(plan, form, to_file=out is not None), out)
+    _write(_render(plan, form, to_file=out is not None), form, out)
     if plan.over_budget_usd:
         click.echo(
             f"refused: {dollars(plan.over_budget_usd)} over the budget of {dollars(plan.budget_usd or plan.film_usd)}",
@@ -81,9 +81,10 @@ def _render(plan: object, form: str, *, to_file: bool) -> str:
     return plan_pages.render_plan_markdown(plan) if form == "markdown" else plan_pages.render_plan_html(plan)
 
 
-def _write(text: str, out: Path | None) -> None:
+def _write(text: str, form: str, out: Path | None) -> None:
     if out is None:
-        click.echo(text, nl=False)
+        # Text for people follows the console; JSON and pages are UTF-8 whatever the console is.
+        click.echo(text if form == "text" else text.encode("utf-8"), nl=False)
         return
     temporary = out.with_name(f".{out.name}.{os.getpid()}")
     try:

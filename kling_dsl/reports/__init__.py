@@ -1,0 +1,1 @@
+"""The reports: what a compilation found and costs, as text, data and pages."""

@@ -14,7 +14,7 @@ from kling_dsl.calls import Call
 from kling_dsl.compiler import Compilation, quote_total
 from kling_dsl.costs import Cost
 from kling_dsl.money import decimal_string, dollars
-from kling_dsl.profiles import Profile
+from kling_dsl.profiles import Price, Profile
 
 OLD_AFTER_DAYS = 90
 """Prices moved twice within a year, so one that was read a quarter ago may be wrong."""
@@ -39,6 +39,16 @@ class Clip(msgspec.Struct, frozen=True):
     line: int
 
 
+class Row(msgspec.Struct, frozen=True):
+    """A row of the table: a clip, or a scene (then without one); `total_usd` is what the film costs up to here."""
+
+    name: str
+    clip: Clip | None
+    seconds: int
+    cost_usd: Decimal
+    total_usd: Decimal
+
+
 class Quote(msgspec.Struct, frozen=True):
     """What the same film costs on a draft model."""
 
@@ -51,6 +61,8 @@ class Basis(msgspec.Struct, frozen=True):
 
     model: str
     usd_per_second: Decimal
+    condition: str
+    """When this price holds and another does not, in words; empty when the model has one price."""
     confidence: str
     date: str
     days: int
@@ -79,6 +91,16 @@ class Plan(msgspec.Struct, frozen=True):
         return sum(clip.seconds for clip in self.clips)
 
     @property
+    def seconds_with_takes(self) -> int:
+        """The seconds of all clips, each as often as it is taken: what is billed."""
+        return sum(clip.seconds * clip.takes for clip in self.clips)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models of the clips, in the order in which they come."""
+        return tuple(dict.fromkeys(clip.model for clip in self.clips))
+
+    @property
     def film_usd(self) -> Decimal:
         """What every take of every clip costs."""
         return sum((clip.cost_usd for clip in self.clips), Decimal(0))
@@ -99,9 +121,19 @@ class Plan(msgspec.Struct, frozen=True):
         return max(Decimal(0), self.film_usd - self.budget_usd) if self.budget_usd is not None else Decimal(0)
 
     @property
-    def scenes(self) -> tuple[tuple[str, tuple[Clip, ...]], ...]:
-        """The clips under their scene headings, in the film's order."""
-        return tuple((scene, tuple(clips)) for scene, clips in groupby(self.clips, key=lambda clip: clip.scene))
+    def rows(self) -> tuple[Row, ...]:
+        """The table of the plan: a row for each scene, with its sums, and under it a row for each of its clips."""
+        rows: list[Row] = []
+        running = Decimal(0)
+        for scene, clips in groupby(self.clips, key=lambda clip: clip.scene):
+            members = tuple(clips)
+            if scene:
+                cost = sum((clip.cost_usd for clip in members), Decimal(0))
+                rows.append(Row(scene, None, sum(clip.seconds for clip in members), cost, running + cost))
+            for clip in members:
+                running += clip.cost_usd
+                rows.append(Row(clip.id, clip, clip.seconds, clip.cost_usd, running))
+        return tuple(rows)
 
 
 def make_plan(compilation: Compilation, *, today: date) -> Plan:
@@ -151,6 +183,7 @@ def render_plan_json(plan: Plan) -> bytes:
             {
                 "model": basis.model,
                 "usd_per_second": decimal_string(basis.usd_per_second),
+                "condition": basis.condition,
                 "confidence": basis.confidence,
                 "date": basis.date,
                 "old": basis.is_old,
@@ -165,8 +198,9 @@ def render_plan_json(plan: Plan) -> bytes:
 
 def closing_lines(plan: Plan) -> tuple[tuple[str, str], ...]:
     """Return what stands under the table: a label and its words."""
+    takes = f", {plan.seconds_with_takes:,} s with all takes" if plan.seconds_with_takes != plan.seconds else ""
     lines = [
-        ("film", f"{plan.seconds} s in {_count(plan.clips)}, {dollars(plan.film_usd)}"),
+        ("film", f"{plan.seconds:,} s in {_count(plan.clips)}{takes}, {dollars(plan.film_usd)}"),
         ("to buy", dollars(plan.to_buy_usd)),
     ]
     if plan.budget_usd is not None:
@@ -176,18 +210,23 @@ def closing_lines(plan: Plan) -> tuple[tuple[str, str], ...]:
     lines += [("as a draft", f"{dollars(quote.film_usd)} on {quote.model}") for quote in plan.drafts]
     for basis in plan.prices:
         age = f"; {basis.days} days old, look it up before you buy" if basis.is_old else ""
-        lines.append(
-            (
-                "price",
-                f"{dollars(basis.usd_per_second)} a second on {basis.model} ({basis.confidence}), read {basis.date}{age}:"
-                f" {basis.source}, {basis.url}",
-            )
-        )
+        when = f" {basis.condition}" if basis.condition else ""
+        price = f"{dollars(basis.usd_per_second)} a second on {basis.model}{when} ({basis.confidence})"
+        lines.append(("price", f"{price}, read {basis.date}{age}: {basis.source}, {basis.url}"))
     return tuple(lines)
 
 
+def on_the_point(amounts: Sequence[Decimal | None]) -> tuple[str, ...]:
+    """Return amounts in words of one width, so that their points stand under each other; None gives blanks."""
+    words = [dollars(amount) if amount is not None else "" for amount in amounts]
+    longest = max((len(word.partition(".")[2]) for word in words), default=0)
+    padded = [word + " " * (longest - len(word.partition(".")[2])) for word in words]
+    width = max((len(word) for word in padded), default=0)
+    return tuple(word.rjust(width) for word in padded)
+
+
 def _count(clips: Sequence[Clip]) -> str:
-    return f"{len(clips)} clip{'' if len(clips) == 1 else 's'}"
+    return f"{len(clips):,} clip{'' if len(clips) == 1 else 's'}"
 
 
 def _clip(call: Call) -> Clip:
@@ -209,9 +248,10 @@ def _clip(call: Call) -> Clip:
 
 
 def _drafts(compilation: Compilation) -> list[Quote]:
-    """Return the film's price on each draft model that every model of the film names."""
+    """Return the film's price on each draft model that takes all its requests."""
     models = compilation.models
-    names = [name for name in (models[0].drafts if models else ()) if all(name in model.drafts for model in models)]
+    wanted = dict.fromkeys(name for model in models for name in model.drafts)
+    names = [name for name in wanted if all(name == model.name or name in model.drafts for model in models)]
     quotes: list[Quote] = []
     for name in names:
         profile = compilation.profiles.get(name)
@@ -239,9 +279,39 @@ def _basis(profile: Profile, cost: Cost, today: date) -> Basis:
     return Basis(
         model=profile.name,
         usd_per_second=cost.price.usd_per_second,
+        condition=_condition(cost.price, profile),
         confidence=cost.price.confidence,
         date=source.date,
         days=(today - date.fromisoformat(source.date)).days,
         source=source.title,
         url=source.url,
     )
+
+
+def _condition(price: Price, profile: Profile) -> str:
+    """Return what tells a price from the model's others."""
+    if all(other.usd_per_second == price.usd_per_second for other in profile.prices):
+        return ""
+    words = [f"with {_named(path, profile)} {_shown(value)}" for path, value in price.when.items()]
+    words += [f"with {_named(path, profile)}" for path in price.given]
+    if words:
+        return " and ".join(words)
+    others = {path: value for other in profile.prices for path, value in other.when.items() if isinstance(value, bool)}
+    if len(others) == 1 and not any(other.given for other in profile.prices):
+        path, value = next(iter(others.items()))
+        return f"with {_named(path, profile)} {_shown(not value)}"
+    return "otherwise"
+
+
+def _named(path: str, profile: Profile) -> str:
+    field = profile.paths[path]
+    return {
+        "audio": "audio",
+        "element-video": "an element's video",
+        "element-voice": "a bound voice",
+        "voices": "a bound voice",
+    }.get(field.role or "", field.attribute or path)
+
+
+def _shown(value: object) -> str:
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)

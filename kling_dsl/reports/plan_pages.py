@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import re
-from decimal import Decimal
 
 from kling_dsl.money import dollars
 from kling_dsl.reports.escaping import visible
@@ -28,10 +27,9 @@ def render_plan_markdown(plan: Plan) -> str:
         "| :-- | :-- | --: | --: | --: | --: | --: |",
     ]
     for cells in _rows(plan):
-        if len(cells) == 1:
-            lines.append(f"| **{_inert(cells[0])}** | | | | | | |")
-        else:
-            lines.append("| " + " | ".join(_inert(cell) for cell in cells) + " |")
+        first = _inert(cells[0])
+        shown = [first if cells[1] else f"**{first}**", *(_inert(cell) for cell in cells[1:])]
+        lines.append("| " + " | ".join(shown) + " |")
     lines.append("")
     lines += [f"- **{label}**: {_inert(words)}" for label, words in closing_lines(plan)]
     return "\n".join(lines) + "\n"
@@ -41,10 +39,8 @@ def render_plan_html(plan: Plan) -> str:
     """Return a plan as one HTML page without scripts, pictures or requests to anywhere."""
     rows: list[str] = []
     for cells in _rows(plan):
-        if len(cells) == 1:
-            rows.append(f'<tr class="scene"><td colspan="{len(_HEADINGS)}">{_escape(cells[0])}</td></tr>')
-        else:
-            rows.append("<tr>" + "".join(f"<td>{_escape(cell)}</td>" for cell in cells) + "</tr>")
+        kind = "" if cells[1] else ' class="scene"'
+        rows.append(f"<tr{kind}>" + "".join(f"<td>{_escape(cell)}</td>" for cell in cells) + "</tr>")
     title = _escape(plan.film)
     head = "".join(f"<th>{name}</th>" for name in _HEADINGS)
     closing = "".join(f"<dt>{label}</dt><dd>{_escape(words)}</dd>" for label, words in closing_lines(plan))
@@ -56,23 +52,23 @@ def render_plan_html(plan: Plan) -> str:
 
 
 def _rows(plan: Plan) -> list[tuple[str, ...]]:
-    """Return a row of seven cells for each clip, and one of a single cell for each scene."""
+    """Return the cells of each row; a scene's row has no state, takes and running total."""
     rows: list[tuple[str, ...]] = []
-    running = Decimal(0)
-    for scene, clips in plan.scenes:
-        if scene:
-            rows.append((scene,))
-        for clip in clips:
-            running += clip.cost_usd
+    for row in plan.rows:
+        clip = row.clip
+        cost = dollars(row.cost_usd)
+        if clip is None:
+            rows.append((row.name, "", str(row.seconds), "", cost, "", ""))
+        else:
             rows.append(
                 (
                     clip.id,
                     clip.state,
                     str(clip.seconds),
                     str(clip.takes),
-                    dollars(clip.cost_usd),
+                    cost,
                     dollars(clip.retake_usd),
-                    dollars(running),
+                    dollars(row.total_usd),
                 )
             )
     return rows

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import io
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from kling_dsl.money import dollars
 from kling_dsl.reports.escaping import visible
-from kling_dsl.reports.plan import Plan, closing_lines
+from kling_dsl.reports.plan import Plan, closing_lines, on_the_point
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 _COLUMNS = (
-    ("clip", "left"),
     ("state", "left"),
     ("seconds", "right"),
     ("takes", "right"),
@@ -22,6 +19,9 @@ _COLUMNS = (
     ("one more", "right"),
     ("total", "right"),
 )
+
+_MONEY = ("cost", "one more", "total")
+"""Columns whose cells are all of one width already, with their points under each other."""
 
 
 def render_plan_text(plan: Plan, *, width: int, color: str | None) -> str:
@@ -51,36 +51,25 @@ def _print_table(plan: Plan, console: Console) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    rows = plan.rows
+    indent = "  " if any(row.clip is None for row in rows) else ""
+    several = len(plan.models) > 1
+    columns = [("clip", "left"), *([("model", "left")] if several else []), *_COLUMNS]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=True)
-    for name, justify in _COLUMNS:
-        left = name == "clip"
-        table.add_column(name, justify=justify, no_wrap=not left, overflow="fold", header_style="bold")  # type: ignore[arg-type]
-    running = Decimal(0)
-    indent = ""
-    for scene, clips in plan.scenes:
-        if scene:
-            indent = "  "
-            _add_scene(table, scene)
-        for clip in clips:
-            running += clip.cost_usd
-            table.add_row(
-                Text(indent + clip.id),
-                clip.state,
-                str(clip.seconds),
-                str(clip.takes),
-                dollars(clip.cost_usd),
-                dollars(clip.retake_usd),
-                dollars(running),
-            )
+    for name, justify in columns:
+        title = Text(name, justify="right" if justify == "right" else "left", style="bold")
+        aligned = "left" if name in _MONEY else justify
+        table.add_column(title, justify=aligned, no_wrap=name != "clip", overflow="fold")  # type: ignore[arg-type]
+    costs = on_the_point([row.cost_usd for row in rows])
+    retakes = on_the_point([row.clip.retake_usd if row.clip else None for row in rows])
+    totals = on_the_point([row.total_usd if row.clip else None for row in rows])
+    for row, cost, retake, total in zip(rows, costs, retakes, totals, strict=True):
+        clip = row.clip
+        label = Text(indent + row.name) if clip else Text(visible(row.name), style="bold")
+        state, takes = (clip.state, str(clip.takes)) if clip else ("", "")
+        model = [clip.model if clip else ""] if several else []
+        table.add_row(label, *model, state, str(row.seconds), takes, cost, retake, total)
     console.print(table)
-
-
-def _add_scene(table: object, scene: str) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    assert isinstance(table, Table)
-    table.add_row(Text(visible(scene), style="bold"), *[""] * (len(_COLUMNS) - 1))
 
 
 def _print_closing(plan: Plan, console: Console) -> None:

@@ -91,6 +91,8 @@ def check_length(size: int) -> None:
 
 def print_format(budget: Budget, template: str, values: Sequence[object] | Mapping[Any, object]) -> object:
     """Return `template % values`; raises `Refusal` for a width or a result that is too large."""
+    if isinstance(values, Mapping) and "%(" not in template:
+        values = (values,)
     directives = list(DIRECTIVE.finditer(template))
     budget.step(len(directives))
     for directive in directives:

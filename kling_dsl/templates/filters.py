@@ -11,8 +11,17 @@ from jinja2.filters import FILTERS, make_attrgetter
 from jinja2.tests import TESTS
 from jinja2.utils import pass_environment
 
-from kling_dsl.templates.arithmetic import check_length, combine, print_format
-from kling_dsl.templates.budget import MAX_RANGE, MAX_WORK, Refusal, too_much
+from kling_dsl.templates.arithmetic import NUMBERS, check_length, combine, print_format
+from kling_dsl.templates.budget import (
+    MAX_RANGE,
+    MAX_VALUE_CHARACTERS,
+    MAX_WORK,
+    UNDEFINED,
+    Refusal,
+    check_printable,
+    kind_in_words,
+    too_much,
+)
 from kling_dsl.templates.tracing import Trace
 from kling_dsl.templates.wording import in_writers_words
 
@@ -48,11 +57,11 @@ TEXT_FILTERS = frozenset(
     ]
 )
 """Filters whose value, and whose texts among the arguments, are taken as text."""
-COMPARING = frozenset(
-    "dictsort groupby max min sort unique == eq equalto != ne > gt greaterthan >= ge < lt lessthan <= le in".split()  # noqa: SIM905
+COMPARING = frozenset({"dictsort", "groupby", "max", "min", "sort", "unique", "urlencode"}) | frozenset(
+    {"==", "eq", "equalto", "!=", "ne", ">", "gt", "greaterthan", ">=", "ge", "<", "lt", "lessthan", "<=", "le", "in"}
 )
-"""Filters and tests that look into the items of a list, to compare or hash them."""
-GLANCING = frozenset("count d default defined first last length mapping none number sequence string undefined".split())  # noqa: SIM905
+"""Filters and tests that look into the items of a list, to compare, hash or print them."""
+GLANCING = frozenset({"count", "d", "default", "defined", "first", "last", "length", "mapping", "none", "undefined"})
 """Filters and tests that take the same time for a list of any length."""
 MAX_WRAPPED_CHARACTERS = 20_000
 """The longest text that can be wrapped: the wrapping takes time that grows with its square."""
@@ -97,9 +106,9 @@ def guarded(trace: Trace, name: str, function: Callable[..., Any]) -> Callable[.
                 weigh(value)
         if takes_text and len(args) > first:
             args[first] = trace.text(args[first])
-        if guard is not None:
-            guard(trace, args[first:], kwargs)
         try:
+            if guard is not None:
+                guard(trace, args[first:], kwargs)
             return trace.settle(function(*args, **kwargs))
         except (Refusal, TemplateError, RecursionError, MemoryError):
             raise
@@ -174,20 +183,8 @@ def guard_trim(trace: Trace, args: list[Any], kwargs: dict[str, Any]) -> None:
 
 def guard_wordwrap(trace: Trace, args: list[Any], kwargs: dict[str, Any]) -> None:
     """Bound the text that is wrapped, and what is put between its lines."""
-    if len(args[0]) > COMPARING = frozenset(
-    "dictsort groupby max min sort unique == eq equalto != ne > gt greaterthan >= ge < lt lessthan <= le in".split()  # noqa: SIM905
-)
-"""Filters and tests that look into the items of a list, to compare or hash them."""
-GLANCING = frozenset("count d default defined first last length mapping none number sequence string undefined".split())  # noqa: SIM905
-"""Filters and tests that take the same time for a list of any length."""
-MAX_WRAPPED_CHARACTERS:
-        raise too_much(f"a text of more than {COMPARING = frozenset(
-    "dictsort groupby max min sort unique == eq equalto != ne > gt greaterthan >= ge < lt lessthan <= le in".split()  # noqa: SIM905
-)
-"""Filters and tests that look into the items of a list, to compare or hash them."""
-GLANCING = frozenset("count d default defined first last length mapping none number sequence string undefined".split())  # noqa: SIM905
-"""Filters and tests that take the same time for a list of any length."""
-MAX_WRAPPED_CHARACTERS:,} characters cannot be wrapped")
+    if len(args[0]) > MAX_WRAPPED_CHARACTERS:
+        raise too_much(f"a text of more than {MAX_WRAPPED_CHARACTERS:,} characters cannot be wrapped")
     check_length(len(args[0]) * (1 + len(text_at(args, kwargs, 3, "wrapstring"))))
 
 
@@ -206,12 +203,28 @@ def guard_slice(trace: Trace, args: list[Any], kwargs: dict[str, Any]) -> None:
 
 
 def guard_round(trace: Trace, args: list[Any], kwargs: dict[str, Any]) -> None:
-    """Bound the decimals."""
+    """Bound the decimals, and take numbers only."""
+    guard_number(trace, args, kwargs)
     if number_at(args, kwargs, 1, "precision") > MAX_DECIMALS:
         raise too_much(f"a number can be rounded to {MAX_DECIMALS} decimals, no more")
 
 
+def guard_number(trace: Trace, args: list[Any], kwargs: dict[str, Any]) -> None:
+    """Take a number only: with a text, Python's remainder would format it, and its product repeat it."""
+    if type(args[0]) not in NUMBERS and type(args[0]).__name__ not in UNDEFINED:
+        raise TypeError(f"a number is wanted, and this is {kind_in_words(args[0])}")
+
+
+def guard_urlencode(trace: Trace, args: list[Any], kwargs: dict[str, Any]) -> None:
+    """Take only what has a text that is always the same."""
+    check_printable(args[0], [MAX_VALUE_CHARACTERS])
+
+
 GUARDS: dict[str, Guard] = {
+    "odd": guard_number,
+    "even": guard_number,
+    "divisibleby": guard_number,
+    "urlencode": guard_urlencode,
     "center": guard_center,
     "indent": guard_indent,
     "replace": guard_replace,

@@ -340,12 +340,15 @@ def draw_diver() -> Iterator[Image.Image]:
     for number in range(96):
         turn = math.cos(number * 2 * math.pi / 96)
         sketch = Sketch(720 // FINENESS, -(-1280 // FINENESS), "#0f3d4c")
-        half = 6 + 10 * abs(turn)
-        sketch.shape([(50 - half, 50), (50 + half, 50), (50 + half * 0.8, 86), (50 - half * 0.8, 86)], "#e2632b")
-        sketch.oval((36, 26, 64, 50), "#c9a24b")
-        sketch.oval(
-            (50 - 9 * turn - 8 * abs(turn), 32, 50 - 9 * turn + 8 * abs(turn), 45), "#a7e1e6" if turn > 0 else "#a5803a"
-        )
+        half = 12 + 6 * abs(turn)
+        for side in (-1, 1):
+            hip, foot = 50 + side * half, 50 + side * half * 0.9
+            sketch.shape([(hip, 53), (hip + side * 7, 74), (hip, 76)], "#c4521f")
+            sketch.shape([(50, 72), (hip, 72), (foot, 94), (50 + side * 3, 94)], "#c4521f")
+        sketch.shape([(50 - half, 51), (50 + half, 51), (50 + half, 76), (50 - half, 76)], "#e2632b")
+        sketch.oval((32, 31, 68, 52), "#c9a24b")
+        middle, reach = 50 - 9 * turn, 9 * abs(turn)
+        sketch.oval((middle - reach, 36, middle + reach, 46), "#a7e1e6" if turn > 0 else "#a5803a")
         yield sketch.image
 
 

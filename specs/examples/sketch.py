@@ -75,7 +75,7 @@ def draw_figure(figure: Figure, view: str) -> Image.Image:
 def _draw_face(sketch: Sketch, figure: Figure) -> None:
     sketch.oval((32, 14, 68, 50), figure.hair)
     sketch.oval((34, 19, 66, 57), figure.skin)
-    sketch.shape([(34, 32), (37, 17), (63, 17), (66, 32), (50, 25)], figure.hair)
+    sketch.shape([(34, 32), (40, 17), (60, 17), (66, 32), (50, 25)], figure.hair)
     for x in (42, 58):
         sketch.oval((x - 2, 35, x + 2, 39), "#2b2220")
         sketch.line([(x - 4, 32), (x + 4, 32)], figure.hair, 1)
