@@ -17,6 +17,10 @@ SUITABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 FILM ?= specs/examples/lantern/lantern.kling
 REQUESTS := out/demo.json
 
+# What the tests drive besides Python: the programs we are measured against, and fal's client for JavaScript.
+PEERS := benchmarks/.venv/requirements.txt
+FAL_JS := out/fal-js
+
 export PIP_ROOT_USER_ACTION := ignore
 
 .PHONY: help
@@ -39,8 +43,9 @@ demo: $(INSTALLED) ## Check, compile and plan an example film; shows its cost re
 	@echo 'A film of your own: $(KLING) init my-film'
 
 .PHONY: test
-test: lint ## Run everything: lint, types, import contracts, tests.
-	@$(PY) -m pytest -n auto -q $(TESTS)
+test: lint $(PEERS) $(FAL_JS)/package.json ## Run everything: lint, types, import contracts, tests.
+	@if [ -d $(FAL_JS)/node_modules/@fal-ai/client ]; then KLING_FAL_JS="$$(pwd)/$(FAL_JS)"; export KLING_FAL_JS; fi; \
+	  $(PY) -m pytest -n auto -q
 
 .PHONY: lint
 lint: $(INSTALLED) ## Check style, layout and types.
@@ -61,7 +66,7 @@ coverage: $(INSTALLED) ## Show which lines and branches the tests leave out.
 	@$(PY) -m coverage report
 
 .PHONY: bench
-bench: $(INSTALLED) ## Measure against what one would use instead; takes minutes.
+bench: $(INSTALLED) $(PEERS) ## Measure against what one would use instead; takes minutes.
 	@$(PY) benchmarks/bench.py
 
 .PHONY: lock
@@ -83,6 +88,17 @@ clean: ## Take away everything that was made here, the environments too.
 	rm -rf $(VENV) benchmarks/.venv out dist build .coverage .coverage.* .hypothesis
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find kling_dsl tests benchmarks specs -name __pycache__ -prune -exec rm -rf {} +
+
+$(PEERS): benchmarks/requirements.txt | $(INSTALLED)
+	@cd benchmarks && ../$(PY) -c 'import environment; environment.peers_python()'
+	@touch $(PEERS)
+
+# Without npm, or without a way to its packages, the tests of the JavaScript programs skip and say so.
+$(FAL_JS)/package.json:
+	@if command -v npm >/dev/null; then \
+	  mkdir -p $(FAL_JS) && \
+	  npm install --silent --no-audit --no-fund --fetch-retries 1 --prefix $(FAL_JS) @fal-ai/client@1 </dev/null \
+	  || echo 'fal'"'"'s client for JavaScript could not be installed: its tests will skip' >&2; fi
 
 # The file keeps the folder it was made in: an environment that was moved with its checkout is made anew.
 ifneq ($(shell cat $(INSTALLED) 2>/dev/null),$(shell pwd))

@@ -25,6 +25,7 @@ from kling_dsl.nodes import (
     Shot,
     TitlePage,
 )
+from kling_dsl.patterns import Rare
 from kling_dsl.source import Span, Text
 
 TITLE_KEYS = (
@@ -71,17 +72,16 @@ _UNIT = re.compile(
     r"(?:[ \t]+(?P<length>[0-9]+(?:[.,][0-9]+)?(?:[ \t]?(?:seconds|second|secs|sec|s|S))?)(?=[\s,;]))?"
 )
 _ID = re.compile(r"[a-z][a-z0-9-]*\Z")
-_NAME = re.compile(r"[^\W\d][\w\u0300-\u036f\u0591-\u05c7\u0610-\u065f\u0900-\u0dff\u0e31-\u0e4e]*\Z")
 _LENGTH = re.compile(r"([0-9]+)(?:[.,]([0-9]+))?[ \t]?([a-zA-Z]*)\Z")
 _ATTRIBUTE = re.compile(r"([ \t]*)([^\W\d_][\w-]*)[ \t]*:[ \t]*(.*?)[ \t]*\n\Z", re.DOTALL)
-_CUE = re.compile(r"([^\s:：(][^\n:：(]*?)[ \t]*(?:\(([^()\n]*)\))?[ \t]*[:：][ \t]*")
-_INDENTED_WORD = re.compile(r"[ \t]+([^\W\d_A-Z][\w-]*)[ \t]*:")
-_LABEL = re.compile(r"([A-Za-z]+)(?:[ \t]+[\w-]+)?[ \t]*:")
+_CUE = Rare(r"([^\s:：(][^\n:：(]*?)[ \t]*(?:\(([^()\n]*)\))?[ \t]*[:：][ \t]*")
+_INDENTED_WORD = Rare(r"[ \t]+([^\W\d_A-Z][\w-]*)[ \t]*:")
+_LABEL = Rare(r"([A-Za-z]+)(?:[ \t]+[\w-]+)?[ \t]*:")
 _SUSPECT = re.compile(
     r"^(?:[A-Z]{3,}|(?i:shot|clip|end[ \t]+clip|character|prop|place|style|import|expect|int|ext|est|i/e))(?=\W)",
     re.MULTILINE,
 )
-_OTHER_CASE = re.compile(
+_OTHER_CASE = Rare(
     r"(?i:(?P<unit>shot|clip)[ \t]+(?:[\w-]+[ \t]*\n|[\w-]+[ \t]+[0-9])"
     r"|(?P<close>end[ \t]+clip)[ \t]*\n"
     r"|(?P<kind>character|prop|place|style)[ \t]+\w+[ \t]*\n"
@@ -90,8 +90,8 @@ _OTHER_CASE = re.compile(
     r"|(?P<heading>int\.?/ext\.|i/e\.|int\.|ext\.|est\.)[ \t])"
 )
 _BLANK_LINE = re.compile(r"\n(?:[ \t]*\n)+")
-_NOTE = re.compile(r"\[\[.*?\]\]", re.DOTALL)
-_END_CLIP = re.compile(r"END[ \t]+CLIP")
+_NOTE = Rare(r"\[\[.*?\]\]", re.DOTALL)
+_END_CLIP = Rare(r"END[ \t]+CLIP")
 _HEADING_NUMBER = re.compile(r"[ \t]*#([\w.-]+)#[ \t]*\Z")
 
 
@@ -132,7 +132,7 @@ def build_definition(pieces: Sequence[Piece], report: Report) -> Definition | No
     name = pieces[0].after(kind)
     attributes = _attributes(pieces)
     body = _description(pieces, report)
-    if not _NAME.match(name.value):
+    if not name.value.isidentifier():
         span = name.span if name.value else Span("", 0, 1, 0, len(kind) + 1)
         report(
             error(
@@ -207,7 +207,7 @@ def build_clip(pieces: Sequence[Piece], report: Report) -> Clip | None:
 
 def build_end_clip(pieces: Sequence[Piece], report: Report) -> EndClip:
     """Build the end of a group."""
-    rest = pieces[0].after(_END_CLIP.match(pieces[0].text)[0])  # type: ignore[index]
+    rest = pieces[0].after(_END_CLIP().match(pieces[0].text)[0])  # type: ignore[index]
     if rest.value:
         report(error("clip-words", "END CLIP takes nothing after it", rest.span, hint="delete the rest of the line"))
     for piece in pieces[1:]:
@@ -360,7 +360,7 @@ def _attribute(piece: Piece) -> Attribute:
 def _description(pieces: Sequence[Piece], report: Report) -> Body:
     body: list[Passage | Dialogue | Break] = []
     for piece in pieces:
-        if piece.kind == "LABELLED" and (match := _INDENTED_WORD.match(piece.text)):
+        if piece.kind == "LABELLED" and (match := _INDENTED_WORD().match(piece.text)):
             _report_misplaced_attribute(piece, match, report)
         elif piece.kind in ("PROSE", "LABELLED"):
             _add_paragraphs(Passage(piece.text, piece.line, piece.column), body)
@@ -375,7 +375,7 @@ def _add_paragraphs(passage: Passage, body: list[Passage | Dialogue | Break]) ->
     if raw.count("\n\n") == 0 and not _BLANK_LINE.search(raw):
         body.append(passage)
         return
-    seen = _NOTE.sub(lambda note: "." * len(note[0]), raw) if "[[" in raw else raw
+    seen = _NOTE().sub(lambda note: "." * len(note[0]), raw) if "[[" in raw else raw
     start = 0
     for match in _BLANK_LINE.finditer(seen):
         body += (Passage(raw[start : match.start() + 1], passage.line + raw.count("\n", 0, start), 1), _BREAK)
@@ -388,14 +388,14 @@ def _labelled(piece: Piece, report: Report) -> Passage | Dialogue:
     text = piece.text
     prose = Passage(text, piece.line, piece.column)
     if text[0] in " \t":
-        if match := _INDENTED_WORD.match(text):
+        if match := _INDENTED_WORD().match(text):
             _report_misplaced_attribute(piece, match, report)
         return prose
-    if (match := _CUE.match(text)) and _is_capitals(match[1]):
+    if (match := _CUE().match(text)) and _is_capitals(match[1]):
         name = Text(match[1], piece.line, piece.column)
         manner = Text(match[2].strip(), piece.line, piece.column + match.start(2)) if match[2] is not None else None
         return Dialogue(name, manner, Passage(text[match.end() :], piece.line, piece.column + match.end()))
-    if (match := _LABEL.match(text)) and not _report_misplaced_key(piece, match, report) and _SUSPECT.match(text):
+    if (match := _LABEL().match(text)) and not _report_misplaced_key(piece, match, report) and _SUSPECT.match(text):
         _judge_prose(prose, report)
     return prose
 
@@ -406,7 +406,7 @@ def _is_capitals(name: str) -> bool:
     if name != name.lower():
         return True
     # A script without letter case: one word of it before a colon reads as a cue.
-    return _NAME.match(name) is not None
+    return name.isidentifier()
 
 
 def _report_misplaced_key(piece: Piece, match: re.Match[str], report: Report) -> bool:
@@ -454,12 +454,12 @@ def _stray_if_text(piece: Piece, report: Report, where: str, slug: str = "text-o
 def _stray(piece: Piece, report: Report, where: str, slug: str = "text-outside-shot") -> None:
     """Report text that no shot holds, unless it is made of notes alone."""
     if piece.kind == "LABELLED":
-        if match := _INDENTED_WORD.match(piece.text):
+        if match := _INDENTED_WORD().match(piece.text):
             _report_misplaced_attribute(piece, match, report)
             return
-        if (match := _LABEL.match(piece.text)) and _report_misplaced_key(piece, match, report):
+        if (match := _LABEL().match(piece.text)) and _report_misplaced_key(piece, match, report):
             return
-    bare = _NOTE.sub(lambda note: "\n" * note[0].count("\n"), piece.text)
+    bare = _NOTE().sub(lambda note: "\n" * note[0].count("\n"), piece.text)
     if not bare.strip():
         return
     passage = Passage(piece.text, piece.line, piece.column)
@@ -482,10 +482,10 @@ def _stray(piece: Piece, report: Report, where: str, slug: str = "text-outside-s
 def _judge_prose(passage: Passage, report: Report) -> bool:
     """Report lines of prose that were most likely meant as constructs; say whether an error was among them."""
     failed = False
-    raw = _NOTE.sub(lambda note: "." * len(note[0]), passage.raw)
+    raw = _NOTE().sub(lambda note: "." * len(note[0]), passage.raw)
     match = _SUSPECT.search(raw)
     while match:
-        if other := _OTHER_CASE.match(raw, match.start()):
+        if other := _OTHER_CASE().match(raw, match.start()):
             failed = True
             _report_case(passage, other, report)
         elif match.group().isupper() and (near := spelling.nearest(match.group(), _KEYWORDS, within=2)):

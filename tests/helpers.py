@@ -182,7 +182,9 @@ def read_cases(path: Path) -> list[Case]:
 
     `=== name` begins a case and its film. `--- file cast.kling` begins a further file, `--- prompt id` the expected
     prompt of a shot, `--- sends id` lines of `field: JSON` (null where it is not sent, a number for how many a list
-    holds), `--- endpoint id` and `--- takes id` those of a request, `--- options` lines of `key: value`. A line of carets and a slug, in any file, expects that diagnostic in the line above it; what no carets expect must not be reported.
+    holds), `--- endpoint id` and `--- takes id` those of a request, `--- options` lines of `key: value`. A line of
+    carets and a slug, in any file, expects that diagnostic in the line above it; what no carets expect must not be
+    reported.
     """
     cases: list[Case] = []
     parts = re.split(r"(?m)^=== (.+)\n", path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Runs an example of a diagnostic's page as a project on the disk, with real pictures and videos where it names some."""
+"""Runs an example of a diagnostic's page as a project on the disk, with pictures and videos where it names any."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from kling_dsl import checks
+from kling_dsl.calls import shape_of
 from kling_dsl.compiler import Compilation, Options, Session
 from kling_dsl.compiler.media import MediaBook
 from kling_dsl.diagnostics import Diagnostic
@@ -131,12 +132,14 @@ _FAULTY: dict[str, Callable[[], bytes]] = {
 """The files that are faulty on purpose; a name that begins with `missing` is never made."""
 
 
-def _check_arguments(compilation: Compilation, arguments: object, world: object, profiles: Profiles) -> list[Diagnostic]:
+def _check_arguments(
+    compilation: Compilation, arguments: object, world: object, profiles: Profiles
+) -> list[Diagnostic]:
     """Ask the rules of the film's model about arguments that no film leads to."""
     assert isinstance(arguments, dict)
     item = compilation.items[0]
     profile = profiles.get(item.built.request.model)
     assert profile is not None
     book = MediaBook(world)  # type: ignore[arg-type]
-    found = checks.RuleBook(profile, book).check(item.built.request, arguments)
+    found = checks.RuleBook(profile, book).check(item.built.request, arguments, shape_of(arguments))
     return [diagnostic.moved(compilation.file, item.line) for diagnostic in found]

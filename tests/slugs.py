@@ -113,7 +113,7 @@ def _values(node: ast.expr, module: ast.Module, where: str) -> Iterator[str]:
 
 
 def _named(node: ast.Name, module: ast.Module, where: str) -> Iterator[str]:
-    """Yield the values of a name: all that its module assigns to it; a parameter called slug has its callers' values."""
+    """Yield the values of a name: all that its module assigns to it; a parameter `slug` has its callers' values."""
     given = [
         each.value
         for each in ast.walk(module)

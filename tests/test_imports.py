@@ -22,9 +22,11 @@ finally:
 """
 
 HEAVY = frozenset(
-    ("PIL", "aiohttp", "asyncio", "av", "difflib", "email", "fal_client", "http", "httpx", "importlib.metadata")
-    + ("jinja2", "multiprocessing", "numpy", "platformdirs", "rich", "socket", "sqlite3", "ssl", "stamina")
-    + ("subprocess", "tomllib", "unittest", "urllib.request", "xml")
+    (
+        *("PIL", "aiohttp", "asyncio", "av", "difflib", "email", "fal_client", "http", "httpx", "importlib.metadata"),
+        *("jinja2", "multiprocessing", "numpy", "platformdirs", "rich", "socket", "sqlite3", "ssl", "stamina"),
+        *("subprocess", "tomllib", "unittest", "urllib.request", "xml"),
+    )
 )
 
 FILM = """\

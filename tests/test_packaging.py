@@ -117,13 +117,23 @@ def test_the_source_archive_makes_the_same_wheel(sdist: Path, wheel: Path, tmp_p
     [source] = tmp_path.iterdir()
     (tmp_path / "wheel").mkdir()
     with zipfile.ZipFile(wheel) as one, zipfile.ZipFile(build_wheel(source, tmp_path / "wheel")) as other:
-        assert {name: one.read(name) for name in one.namelist()} == {name: other.read(name) for name in other.namelist()}
+        assert {name: one.read(name) for name in one.namelist()} == {
+            name: other.read(name) for name in other.namelist()
+        }
 
 
 def test_the_source_archive_holds_what_a_developer_needs(sdist: Path) -> None:
     with tarfile.open(sdist) as archive:
         held = {member.name.partition("/")[2] for member in archive.getmembers() if member.isfile()}
-    pages = {"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "Makefile", "requirements.lock"}
+    pages = {
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "LICENSE",
+        "Makefile",
+        "requirements.lock",
+    }
     assert files_under("kling_dsl", "grammar", "specs", "tests", "benchmarks") | pages | {".ci/run"} <= held
     assert not [name for name in held if ".venv" in name or name.endswith(".pyc")]
 
@@ -170,7 +180,12 @@ def test_the_lock_pins_every_release_by_its_digests() -> None:
 
 def test_the_lock_satisfies_the_project() -> None:
     extras = PROJECT["project"]["optional-dependencies"]
-    wanted = [*PROJECT["project"]["dependencies"], *extras["media"], *extras["schema"], *PROJECT["dependency-groups"]["dev"]]
+    wanted = [
+        *PROJECT["project"]["dependencies"],
+        *extras["media"],
+        *extras["schema"],
+        *PROJECT["dependency-groups"]["dev"],
+    ]
     for requirement in map(Requirement, [*wanted, *PROJECT["build-system"]["requires"]]):
         for pin, _ in pins()[canonicalize_name(requirement.name)]:
             version = str(pin.specifier).removeprefix("==")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from kling_dsl import nodes
 from kling_dsl.diagnostics import Diagnostic, Edit, Fix, warning
+from kling_dsl.patterns import Rare
 
 
 def _in_every_case(*words: str) -> frozenset[str]:
@@ -15,9 +16,9 @@ def _in_every_case(*words: str) -> frozenset[str]:
 
 
 _WORD = re.compile(r"(?<![\w@])\w+")
-_NOTE = re.compile(r"\[\[.*?(?:\]\]|\Z)", re.DOTALL)
-_WEIGHT = re.compile(r"\(([^():\n]{1,60}):[ \t]*[0-9]*\.?[0-9]+\)|\w+::[0-9.]+|\({2,}[^()\n]+\){2,}")
-_NEGATIVE = re.compile(
+_NOTE = Rare(r"\[\[.*?(?:\]\]|\Z)", re.DOTALL)
+_WEIGHT = Rare(r"\(([^():\n]{1,60}):[ \t]*[0-9]*\.?[0-9]+\)|\w+::[0-9.]+|\({2,}[^()\n]+\){2,}")
+_NEGATIVE = Rare(
     r"(?i)(?:negative[ \t]+prompt\b|--no\b"
     r"|\b(?:no|without)[ \t]+(?:text|watermarks?|blur(?:ry)?|distortions?|artifacts?|logos?|subtitles?|captions?|deformed|extra|bad|ugly|low)\b"
     r"|\bavoid[ \t]+(?:any[ \t]+)?(?:blur|distortions?|artifacts?|text|watermarks?)\b)"
@@ -68,7 +69,7 @@ def check_prose(passage: nodes.Passage, names: frozenset[str], caseless: tuple[s
 
 def _hidden(raw: str) -> str:
     """Return the text with its notes blanked, length kept: they are never sent."""
-    return _NOTE.sub(lambda note: " " * len(note[0]), raw) if "[[" in raw else raw
+    return _NOTE().sub(lambda note: " " * len(note[0]), raw) if "[[" in raw else raw
 
 
 def _check_names(passage: nodes.Passage, names: frozenset[str], caseless: tuple[str, ...]) -> Iterator[Diagnostic]:
@@ -92,7 +93,7 @@ def _check_names(passage: nodes.Passage, names: frozenset[str], caseless: tuple[
 
 
 def _check_weights(passage: nodes.Passage) -> Iterator[Diagnostic]:
-    for match in _WEIGHT.finditer(_hidden(passage.raw)):
+    for match in _WEIGHT().finditer(_hidden(passage.raw)):
         yield warning(
             "weight-syntax",
             f"{match[0]} is the weight syntax of image models, which this model reads as plain words",
@@ -102,7 +103,7 @@ def _check_weights(passage: nodes.Passage) -> Iterator[Diagnostic]:
 
 
 def _check_negatives(passage: nodes.Passage) -> Iterator[Diagnostic]:
-    for match in _NEGATIVE.finditer(_hidden(passage.raw)):
+    for match in _NEGATIVE().finditer(_hidden(passage.raw)):
         yield warning(
             "negative-phrasing",
             f'"{match[0]}" names what shall not be seen, and a prompt tends to show what it names',

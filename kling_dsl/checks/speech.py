@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from decimal import Decimal
 
 from kling_dsl import ir
 from kling_dsl.diagnostics import Diagnostic, Note, warning
+from kling_dsl.patterns import Rare
 from kling_dsl.profiles import Profile, Speech
 
-_HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff]")
-_WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+_HAN = Rare("[\u3400-\u4dbf\u4e00-\u9fff]")
+_WORD = Rare(r"[^\W_]+(?:['’-][^\W_]+)*")
 _SCRIPTS = (
-    ("ja", "Japanese", re.compile("[\u3040-\u30ff]")),
-    ("ko", "Korean", re.compile("[\uac00-\ud7af]")),
-    ("ru", "Cyrillic", re.compile("[\u0400-\u04ff]")),
-    ("ar", "Arabic", re.compile("[\u0600-\u06ff]")),
-    ("he", "Hebrew", re.compile("[\u0590-\u05ff]")),
-    ("hi", "Devanagari", re.compile("[\u0900-\u097f]")),
-    ("el", "Greek", re.compile("[\u0370-\u03ff]")),
-    ("th", "Thai", re.compile("[\u0e00-\u0e7f]")),
+    ("ja", "Japanese", "\u3040", "\u30ff"),
+    ("ko", "Korean", "\uac00", "\ud7af"),
+    ("ru", "Cyrillic", "\u0400", "\u04ff"),
+    ("ar", "Arabic", "\u0600", "\u06ff"),
+    ("he", "Hebrew", "\u0590", "\u05ff"),
+    ("hi", "Devanagari", "\u0900", "\u097f"),
+    ("el", "Greek", "\u0370", "\u03ff"),
+    ("th", "Thai", "\u0e00", "\u0e7f"),
 )
+"""Language codes with their script's first and last letter; the Latin script tells no language."""
+
 _HAN_PER_WORD = 2
 """Spoken Chinese takes about two characters in the time of an English word."""
 
@@ -61,13 +63,13 @@ def check_speech(request: ir.Request, profile: Profile, words_per_second: Decima
 
 def count_words(words: str) -> int:
     """Count spoken words; Chinese characters count as parts of one."""
-    han = len(_HAN.findall(words))
-    return len(_WORD.findall(_HAN.sub(" ", words))) + -(-han // _HAN_PER_WORD)
+    han = len(_HAN().findall(words))
+    return len(_WORD().findall(_HAN().sub(" ", words))) + -(-han // _HAN_PER_WORD)
 
 
 def _check_words(speech: ir.Speech, profile: Profile, limits: Speech) -> Iterator[Diagnostic]:
-    for code, name, script in _SCRIPTS:
-        if code not in limits.languages and script.search(speech.words):
+    for code, name, first, last in () if speech.words.isascii() else _SCRIPTS:
+        if code not in limits.languages and any(first <= char <= last for char in speech.words):
             yield warning(
                 "translated-speech",
                 f"{profile.name} speaks {' and '.join(limits.languages)}, so this {name} line will be spoken in translation",
@@ -77,7 +79,7 @@ def _check_words(speech: ir.Speech, profile: Profile, limits: Speech) -> Iterato
             )
             return
     letters = [char for char in speech.words if char.isalpha() and char.lower() != char.upper()]
-    if len(_WORD.findall(speech.words)) > 2 and letters and all(char.isupper() for char in letters):
+    if len(_WORD().findall(speech.words)) > 2 and letters and all(char.isupper() for char in letters):
         yield warning(
             "shouted-dialogue",
             "words in capitals are read as names and acronyms, letter by letter",

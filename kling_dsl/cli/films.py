@@ -28,15 +28,10 @@ class Opened(msgspec.Struct, frozen=True):
 
 def open_film(film: Path, *, model: str | None, values: Sequence[str], data: Sequence[str]) -> Opened:
     """Compile a film for a verb; wrong options are usage errors."""
-    import gc
-
     from kling_dsl.compiler import Options, compile_film
     from kling_dsl.project import find_project
     from kling_dsl.sheets import Profiles
 
-    # A compilation makes hundreds of thousands of small values that all live to its end: looking for garbage
-    # among them costs a third of the time and finds none.
-    gc.disable()
     project = find_project(film)
     path = project.relative(film)
     if path is None:

@@ -23,6 +23,10 @@ MAX_DIAGNOSTICS = 1000
 """More than anybody reads at once; what is left out is counted."""
 
 
+MAX_KNOWN_BLOCKS = 500_000
+"""Blocks remembered before all are forgotten: an editor left open for weeks must not fill the memory."""
+
+
 class Result(msgspec.Struct, frozen=True, eq=False):
     """A compiled unit: what it asks for, the names it uses and what is wrong with it, lines counted from its first."""
 
@@ -58,6 +62,8 @@ class Session:
 
     def compile(self, path: str, world: World, options: Options) -> Compilation:
         """Compile the film at a path from the project's root."""
+        if len(self._blocks) > MAX_KNOWN_BLOCKS:
+            self._blocks = {}
         loader = Loader(world, options, self._blocks)
         film = loader.load_film(path)
         if film is None:

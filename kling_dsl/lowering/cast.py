@@ -13,13 +13,11 @@ from kling_dsl import ir, nodes, spelling
 from kling_dsl.blocks import DEFINITION_KEYS
 from kling_dsl.diagnostics import Diagnostic, Edit, Fix, Note, error, warning
 from kling_dsl.lowering.values import Report, read_names, read_picture, spot
-from kling_dsl.source import Span
+from kling_dsl.patterns import Rare
 
-NAME_RUN = r"[\w\u0300-\u036f\u0591-\u05c7\u0610-\u065f\u0900-\u0dff\u0e31-\u0e4e]*"
-"""The characters that a name may be made of; marks that combine with a letter count, the apostrophe does not."""
-
+_LETTERS = re.compile(r"\w*")
 _TAG = re.compile(r"(?:Element|Image|Video|Voice)[0-9]+\Z", re.IGNORECASE)
-_MENTION = re.compile(r"(?<!\w)@(?=\w)")
+_MENTION = Rare(r"(?<!\w)@(?=\w)")
 
 
 class Cast(msgspec.Struct, frozen=True, eq=False):
@@ -27,8 +25,6 @@ class Cast(msgspec.Struct, frozen=True, eq=False):
 
     names: dict[str, ir.Reference]
     capitals: dict[str, ir.Reference]
-    plain_names: re.Pattern[str] | None
-    """Finds a CHARACTER's name that has no @ before it; None when there is no CHARACTER."""
 
     def find(self, run: str) -> tuple[ir.Reference, int] | None:
         """Return the reference that a run of name characters begins with, and how many characters its name takes.
@@ -43,6 +39,14 @@ class Cast(msgspec.Struct, frozen=True, eq=False):
             if reference is not None and (end == len(run) or _may_end(run, end)):
                 return reference, end
         return None
+
+
+def name_run(text: str, start: int) -> str:
+    """Return the characters from `start` on that a name may be made of: letters, digits, _ and marks on letters."""
+    end = _LETTERS.match(text, start).end()  # type: ignore[union-attr]
+    while end < len(text) and _is_mark(text[end]):
+        end = _LETTERS.match(text, end + 1).end()  # type: ignore[union-attr]
+    return text[start:end]
 
 
 def declare_cast(placed: Iterable[tuple[str, int, nodes.Definition]]) -> tuple[Cast, tuple[Diagnostic, ...]]:
@@ -67,9 +71,11 @@ def declare_cast(placed: Iterable[tuple[str, int, nodes.Definition]]) -> tuple[C
         names[reference.name] = reference
     characters = [reference for reference in names.values() if reference.kind == "CHARACTER"]
     capitals = {reference.name.upper(): reference for reference in characters}
-    pattern = "|".join(re.escape(reference.name) for reference in sorted(characters, key=lambda r: -len(r.name)))
-    plain = re.compile(rf"(?<![\w@])(?:{pattern})(?!\w)") if pattern else None
-    return Cast(names, capitals, plain), tuple(found)
+    return Cast(names, capitals), tuple(found)
+
+
+def _is_mark(char: str) -> bool:
+    return not char.isascii() and unicodedata.category(char).startswith("M")
 
 
 def _may_end(run: str, end: int) -> bool:
@@ -209,7 +215,7 @@ def _describe(node: nodes.Definition, report: Report) -> str:
         if not isinstance(part, nodes.Passage):
             continue
         raw = re.sub(r"\[\[.*?\]\]", " ", part.raw, flags=re.DOTALL)
-        if match := _MENTION.search(part.raw):
+        if match := _MENTION().search(part.raw):
             report(
                 error(
                     "reference-in-description",
@@ -226,9 +232,4 @@ def _placed(picture: ir.Picture | None, file: str, line: int) -> ir.Picture | No
     return None if picture is None else msgspec.structs.replace(picture, span=picture.span.moved(file, line))
 
 
-def placed_frame(frame: ir.Frame, file: str, line: int) -> ir.Frame:
-    """Return a frame whose span stands in its file."""
-    return msgspec.structs.replace(frame, span=frame.span.moved(file, line))
-
-
-__all__ = ["NAME_RUN", "Cast", "Span", "declare_cast", "placed_frame"]
+__all__ = ["Cast", "declare_cast", "name_run"]

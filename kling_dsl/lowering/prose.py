@@ -7,17 +7,18 @@ import unicodedata
 
 from kling_dsl import ir, nodes, spelling
 from kling_dsl.diagnostics import Diagnostic, Edit, Fix, error
-from kling_dsl.lowering.cast import NAME_RUN, Cast
+from kling_dsl.lowering.cast import Cast, name_run
 from kling_dsl.lowering.values import Report
+from kling_dsl.patterns import Rare
 from kling_dsl.profiles import Profile
 from kling_dsl.source import Span
 
-_MARK = re.compile(
-    rf"(?P<at>@@)|(?<!\w)@(?P<name>{NAME_RUN})|\\(?P<literal>\#|\[\[)|(?P<note>\[\[)|^[ \t]*(?P<bang>!)|(?P<voice><<<\s*voice[^>\n]*>>>)",
+_MARK = Rare(
+    r"(?P<at>@@)|(?<!\w)@(?P<name>)|\\(?P<literal>\#|\[\[)|(?P<note>\[\[)|^[ \t]*(?P<bang>!)|(?P<voice><<<\s*voice[^>\n]*>>>)",
     re.MULTILINE,
 )
-_AT = re.compile(rf"@(?P<name>{NAME_RUN})")
-_BY_HAND = re.compile(r"(?:Element|Image|Video|Voice)[0-9]+\Z", re.IGNORECASE)
+_AT = re.compile(r"@")
+_BY_HAND = Rare(r"(?:Element|Image|Video|Voice)[0-9]+\Z", re.IGNORECASE)
 _SENTENCE_ENDS = (".", "!", "?", "…", "。", "！", "？", '."', '!"', '?"', ".”", "!”", "?”")
 _TRANSITIONS = frozenset(
     (
@@ -84,13 +85,13 @@ class Binder:
             return " ".join((self._plain_mentions(passage, offset) if "@" in raw else raw).split())
         parts: list[str] = []
         position = 0
-        match = _MARK.search(raw)
+        match = _MARK().search(raw)
         while match:
             start, end = match.span()
             parts.append(raw[position:start])
             group = match.lastgroup
             if group == "name":
-                word, taken = self._mention(passage, match, offset)
+                word, taken = self._mention(passage, start, offset)
                 parts.append(word)
                 end = start + 1 + taken
             elif group == "note":
@@ -111,7 +112,7 @@ class Binder:
                 parts.append(match[0])
                 self._say(offset, _by_hand(match[0], passage.span(start, end)))
             position = end
-            match = _MARK.search(raw, end)
+            match = _MARK().search(raw, end)
         parts.append(raw[position:])
         return " ".join("".join(parts).split())
 
@@ -124,7 +125,7 @@ class Binder:
             start = match.start()
             if start and (raw[start - 1].isalnum() or raw[start - 1] == "_"):
                 continue
-            word, taken = self._mention(passage, match, offset)
+            word, taken = self._mention(passage, start, offset)
             parts += (raw[position:start], word)
             position = start + 1 + taken
         parts.append(raw[position:])
@@ -166,17 +167,13 @@ class Binder:
             return "images"
         return None
 
-    def _mention(self, passage: nodes.Passage, match: re.Match[str], offset: int | None) -> tuple[str, int]:
-        run = match["name"]
+    def _mention(self, passage: nodes.Passage, start: int, offset: int | None) -> tuple[str, int]:
+        """Return what stands for the mention whose @ is at `start`, and how many characters its name takes."""
+        run = name_run(passage.raw, start + 1)
         found = self.cast.find(run)
-        start = match.start()
         if found is None:
-            span = passage.span(start, match.end())
-            if _BY_HAND.match(run) and run not in self.cast.names:
-                self._say(offset, _by_hand(match[0], span))
-            else:
-                self._say(offset, unknown_reference(run, span, self.cast))
-            return match[0], len(run)
+            self._say(offset, unknown_reference(run, passage.span(start, start + 1 + len(run)), self.cast))
+            return f"@{run}", len(run)
         reference, taken = found
         self.used.add(reference.name)
         binding = self.bound.get(reference.name)
@@ -238,12 +235,13 @@ class Binder:
         parts: list[str] = []
         raw = passage.raw
         position = 0
-        match = _MARK.search(raw)
+        match = _MARK().search(raw)
         while match:
             start, end = match.span()
             parts.append(raw[position:start])
             if match.lastgroup == "name":
-                name = match["name"]
+                name = name_run(raw, end)
+                end += len(name)
                 self._say(offset, _reference_in_dialogue(name, passage.span(start, end)))
                 parts.append(name)
             elif match.lastgroup == "note" and (close := raw.find("]]", end)) >= 0:
@@ -254,7 +252,7 @@ class Binder:
             else:
                 parts.append({"at": "@", "literal": match["literal"]}.get(match.lastgroup or "", match[0]) or "")
             position = end
-            match = _MARK.search(raw, end)
+            match = _MARK().search(raw, end)
         parts.append(raw[position:])
         return " ".join("".join(parts).split())
 
@@ -265,13 +263,13 @@ class Binder:
 
 def report_names(passage: nodes.Passage, cast: Cast, report: Report) -> None:
     """Report the mentions of a heading or a look that no definition declares."""
-    for match in _MARK.finditer(passage.raw):
-        span = passage.span(match.start(), match.end())
+    for match in _MARK().finditer(passage.raw):
         if match.lastgroup == "voice":
-            report(_by_hand(match[0], span))
-        elif match.lastgroup == "name" and cast.find(match["name"]) is None:
-            by_hand = _BY_HAND.match(match["name"])
-            report(_by_hand(match[0], span) if by_hand else unknown_reference(match["name"], span, cast))
+            report(_by_hand(match[0], passage.span(match.start(), match.end())))
+        elif match.lastgroup == "name":
+            run = name_run(passage.raw, match.end())
+            if cast.find(run) is None:
+                report(unknown_reference(run, passage.span(match.start(), match.end() + len(run)), cast))
 
 
 def sentence(form: str, part: str, text: str) -> str:
@@ -293,16 +291,17 @@ def unknown_reference(name: str, span: Span, cast: Cast) -> Diagnostic:
             span,
             hint="write the name straight after it, or @@ for the character itself",
         )
+    if _BY_HAND().match(name):
+        return _by_hand(f"@{name}", span)
     near = spelling.nearest(name, cast.names)
-    at = Span(span.file, span.line, span.column, span.end_line, span.end_column)
     return error(
         "unknown-reference",
         f"no definition declares @{name}",
-        at,
+        span,
         hint=f"did you mean @{near}?"
         if near
         else f"declare it with `CHARACTER {name}`, or write @@ for the character itself",
-        fix=Fix(f"write @{near}", (Edit(at, f"@{near}"),))
+        fix=Fix(f"write @{near}", (Edit(span, f"@{near}"),))
         if near and spelling.edit_distance(name, near) == 1
         else None,
     )

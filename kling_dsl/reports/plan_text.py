@@ -60,9 +60,14 @@ def _print_table(plan: Plan, console: Console) -> None:
         title = Text(name, justify="right" if justify == "right" else "left", style="bold")
         aligned = "left" if name in _MONEY else justify
         table.add_column(title, justify=aligned, no_wrap=name != "clip", overflow="fold")  # type: ignore[arg-type]
-    costs = on_the_point([row.cost_usd for row in rows])
-    retakes = on_the_point([row.clip.retake_usd if row.clip else None for row in rows])
-    totals = on_the_point([row.total_usd if row.clip else None for row in rows])
+    costs, retakes, totals = (
+        [amount.rjust(len(title)) for amount in on_the_point(amounts)]
+        for title, amounts in (
+            ("cost", [row.cost_usd for row in rows]),
+            ("one more", [row.clip.retake_usd if row.clip else None for row in rows]),
+            ("total", [row.total_usd if row.clip else None for row in rows]),
+        )
+    )
     for row, cost, retake, total in zip(rows, costs, retakes, totals, strict=True):
         clip = row.clip
         label = Text(indent + row.name) if clip else Text(visible(row.name), style="bold")

@@ -1,0 +1,68 @@
+"""The language, case by case: the films in `tests/language/` with their expected diagnostics, prompts and arguments."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kling_dsl.compiler import Compilation, Options
+from kling_dsl.diagnostics import Diagnostic
+from tests.helpers import FILM, Case, apply_fix, compile_text, mark_of, prompts, read_cases
+
+FOLDER = Path(__file__).parent / "language"
+CASES = [case for path in sorted(FOLDER.glob("*.txt")) for case in read_cases(path)]
+
+
+def _named() -> list[object]:
+    return [pytest.param(case, id=f"{case.where}: {case.name}") for case in CASES]
+
+
+@pytest.mark.parametrize("case", _named())
+def test_case(case: Case) -> None:
+    compilation = _compile(case, case.files)
+    told = "\n".join(f"{d.span.line}:{d.span.column} {d.slug}: {d.message}" for d in compilation.diagnostics)
+    assert sorted(mark_of(diagnostic, case.files) for diagnostic in compilation.diagnostics) == [*case.marks], told
+    assert {id: prompts(compilation).get(id) for id in case.prompts} == case.prompts
+    calls = {call.id: call for call in compilation.calls}
+    for id, lines in case.sends.items():
+        for line in lines.strip("\n").split("\n"):
+            field, _, value = line.partition(": ")
+            assert _shown(calls[id].arguments.get(field), json.loads(value)) == json.loads(value), f"{id}: {field}"
+    assert {id: calls[id].endpoint for id in case.endpoints} == case.endpoints
+    assert {id: str(calls[id].takes) for id in case.takes} == case.takes
+    for diagnostic in compilation.diagnostics:
+        assert diagnostic.message
+        assert diagnostic.message == diagnostic.message.strip()
+        assert diagnostic.hint or diagnostic.notes or diagnostic.slug.startswith("template-")
+        if diagnostic.fix is not None:
+            _check_fix(case, compilation, diagnostic)
+
+
+def test_names_of_cases_are_unique() -> None:
+    counts = Counter(case.name for case in CASES)
+    assert [name for name, count in counts.items() if count > 1] == []
+
+
+def _compile(case: Case, files: dict[str, str]) -> Compilation:
+    values = {key.removeprefix("set "): value for key, value in case.options.items() if key.startswith("set ")}
+    options = Options(model=case.options.get("model"), values=values)
+    others = {path: text for path, text in files.items() if path != FILM}
+    return compile_text(files[FILM], options=options, **others)
+
+
+def _shown(sent: Any, wanted: Any) -> Any:
+    return len(sent) if isinstance(wanted, int) and isinstance(sent, list) else sent
+
+
+def _check_fix(case: Case, before: Compilation, diagnostic: Diagnostic) -> None:
+    """A fix removes its diagnostic and brings no error that was not there."""
+    assert diagnostic.fix is not None
+    after = _compile(case, apply_fix(case.files, diagnostic.fix))
+    slugs = [Counter(d.slug for d in compilation.diagnostics) for compilation in (before, after)]
+    errors = [Counter(d.slug for d in c.diagnostics if d.severity == "error") for c in (before, after)]
+    assert slugs[1][diagnostic.slug] < slugs[0][diagnostic.slug], diagnostic.fix.title
+    assert not errors[1] - errors[0], diagnostic.fix.title
