@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from kling_dsl.diagnostics import Diagnostic
-from kling_dsl.source import Span, Text, span_of_offsets
+from kling_dsl.source import Span, Text
 
 
 class Passage(msgspec.Struct, frozen=True):
@@ -17,15 +17,12 @@ class Passage(msgspec.Struct, frozen=True):
 
     def span(self, start: int, end: int) -> Span:
         """Return the span, in the block, of `raw[start:end]`."""
-        span = span_of_offsets(self.raw, start, end, line=self.line)
-        shift = self.column - 1
-        return Span(
-            "",
-            span.line,
-            span.column + (shift if span.line == self.line else 0),
-            span.end_line,
-            span.end_column + (shift if span.end_line == self.line else 0),
-        )
+        raw = self.raw
+        above = raw.count("\n", 0, start)
+        column = start - raw.rfind("\n", 0, start) if above else start + self.column
+        below = above + raw.count("\n", start, end)
+        end_column = column + end - start if below == above else end - raw.rfind("\n", 0, end)
+        return Span("", self.line + above, column, self.line + below, end_column)
 
 
 class Dialogue(msgspec.Struct, frozen=True):

@@ -73,7 +73,9 @@ def parse(text: str, *, file: str, known: Blocks) -> nodes.Screenplay:
 
 
 def _parse_block(text: str, rule: str, known: Blocks) -> nodes.Block:
-    found = list(_bad_characters(text))
+    found: list[Diagnostic] = []
+    if _CONTROL.search(text) or not text.isascii():
+        found += _bad_characters(text)
     masked, unclosed = _mask_notes(text)
     found += unclosed
     if len(text) > MAX_LINE_CHARACTERS and (long := _long_line(text)):

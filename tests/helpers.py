@@ -86,26 +86,25 @@ class MemoryWorld:
 
 def compile_text(
     source: str,
-    /,
+    files: Mapping[str, str] | None = None,
     *,
     options: Options | None = None,
     media: Mapping[str, Media | Unreadable] | None = None,
     profiles: Profiles = PROFILES,
-    **files: str,
 ) -> Compilation:
     """Compile a film's text; `files` are further texts by path, `cast.kling` being there unless it is given."""
-    world = MemoryWorld({"cast.kling": CAST, **files, FILM: source}, media)
+    world = MemoryWorld({"cast.kling": CAST, **(files or {}), FILM: source}, media)
     return compile_film(FILM, world, options or Options(), profiles=profiles)
 
 
-def check(source: str, /, *, options: Options | None = None, **files: str) -> list[str]:
+def check(source: str, files: Mapping[str, str] | None = None) -> list[str]:
     """Return what a film's text reports, as `line:column slug` with the file in front where it is not the film."""
-    return [place(diagnostic) for diagnostic in compile_text(source, options=options, **files).diagnostics]
+    return [place(diagnostic) for diagnostic in compile_text(source, files).diagnostics]
 
 
-def slugs(source: str, /, **files: str) -> list[str]:
+def slugs(source: str, files: Mapping[str, str] | None = None) -> list[str]:
     """Return the slugs that a film's text reports, in reading order."""
-    return [diagnostic.slug for diagnostic in compile_text(source, **files).diagnostics]
+    return [diagnostic.slug for diagnostic in compile_text(source, files).diagnostics]
 
 
 def place(diagnostic: Diagnostic) -> str:
@@ -120,9 +119,9 @@ def prompts(compilation: Compilation) -> dict[str, str]:
     return {shot.id: shot.prompt for item in compilation.items for shot in item.built.request.shots}
 
 
-def fingerprints(source: str, /, **files: str) -> list[str]:
+def fingerprints(source: str, files: Mapping[str, str] | None = None) -> list[str]:
     """Return the fingerprints of a film without errors, in the film's order."""
-    compilation = compile_text(source, **files)
+    compilation = compile_text(source, files)
     assert not compilation.failed, [(place(d), d.message) for d in compilation.diagnostics]
     return [call.fingerprint for call in compilation.calls]
 

@@ -14,6 +14,8 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from media_samples import make_picture, make_video
+
 from kling_dsl import checks
 from kling_dsl.calls import shape_of
 from kling_dsl.compiler import Compilation, Options, Session
@@ -23,7 +25,7 @@ from kling_dsl.project import find_project
 from kling_dsl.reports import pages
 from kling_dsl.reports.pages import Example, Expected
 from kling_dsl.sheets import Profiles
-from tests.media_samples import make_picture, make_video
+from kling_dsl.world import World
 
 ARGUMENTS = "arguments.json"
 _MEDIA = re.compile(r"[\w./-]*refs/[\w/.-]+\.(?:png|jpg|gif|webp|mp4|webm)")
@@ -132,14 +134,12 @@ _FAULTY: dict[str, Callable[[], bytes]] = {
 """The files that are faulty on purpose; a name that begins with `missing` is never made."""
 
 
-def _check_arguments(
-    compilation: Compilation, arguments: object, world: object, profiles: Profiles
-) -> list[Diagnostic]:
+def _check_arguments(compilation: Compilation, arguments: object, world: World, profiles: Profiles) -> list[Diagnostic]:
     """Ask the rules of the film's model about arguments that no film leads to."""
     assert isinstance(arguments, dict)
     item = compilation.items[0]
     profile = profiles.get(item.built.request.model)
     assert profile is not None
-    book = MediaBook(world)  # type: ignore[arg-type]
+    book = MediaBook(world)
     found = checks.RuleBook(profile, book).check(item.built.request, arguments, shape_of(arguments))
     return [diagnostic.moved(compilation.file, item.line) for diagnostic in found]

@@ -79,8 +79,8 @@ def _slug_expressions(node: ast.AST, takers: dict[str, int | None]) -> Iterator[
         names = [part.id for part in (function.body, function.orelse) if isinstance(part, ast.Name)]
     else:
         names = [function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")]
-    for position in {takers[name] for name in names if name in takers} - {None}:
-        if position < len(node.args):
+    for position in {takers[name] for name in names if name in takers}:
+        if position is not None and position < len(node.args):
             yield node.args[position]
     if any(name in takers for name in names):
         yield from (keyword.value for keyword in node.keywords if keyword.arg == "slug")

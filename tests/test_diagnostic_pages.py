@@ -7,14 +7,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from helpers import apply_fix
+from page_runner import as_expected, run
+from slugs import code_slugs, sheet_slugs
 
 from kling_dsl.diagnostics import Diagnostic
 from kling_dsl.reports import pages
 from kling_dsl.reports.pages import Example, Page
 from kling_dsl.resources import specs_path
-from tests.helpers import apply_fix
-from tests.page_runner import as_expected, run
-from tests.slugs import code_slugs, sheet_slugs
 
 ONLY_ITS_OWN = frozenset(("too-many-diagnostics",))
 """Pages whose example reports a thousand others besides, which nobody could list."""

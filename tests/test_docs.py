@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from kling_dsl import __version__
-from kling_dsl.cli import COMMANDS
+from kling_dsl.cli.verbs import COMMANDS
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kling_dsl.cli import COMMANDS
+from kling_dsl.cli.verbs import COMMANDS
 
 SPY = """
 import json, sys
@@ -114,7 +114,11 @@ def test_a_plan_as_data_needs_no_drawing(warm: Path) -> None:
 
 def test_help_imports_no_command(folder: Path) -> None:
     modules = loaded(folder, "--help")
-    assert {name for name in modules if name.startswith("kling_dsl")} == {"kling_dsl", "kling_dsl.cli"}
+    assert {name for name in modules if name.startswith("kling_dsl")} == {
+        "kling_dsl",
+        "kling_dsl.cli",
+        "kling_dsl.cli.verbs",
+    }
     assert "msgspec" not in modules
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import FILM, Case, apply_fix, compile_text, mark_of, prompts, read_cases
 
 from kling_dsl.compiler import Compilation, Options
 from kling_dsl.diagnostics import Diagnostic
-from tests.helpers import FILM, Case, apply_fix, compile_text, mark_of, prompts, read_cases
 
 FOLDER = Path(__file__).parent / "language"
 CASES = [case for path in sorted(FOLDER.glob("*.txt")) for case in read_cases(path)]
@@ -51,7 +51,7 @@ def _compile(case: Case, files: dict[str, str]) -> Compilation:
     values = {key.removeprefix("set "): value for key, value in case.options.items() if key.startswith("set ")}
     options = Options(model=case.options.get("model"), values=values)
     others = {path: text for path, text in files.items() if path != FILM}
-    return compile_text(files[FILM], options=options, **others)
+    return compile_text(files[FILM], others, options=options)
 
 
 def _shown(sent: Any, wanted: Any) -> Any:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import msgspec
+from helpers import CAST, FILM, PROFILES, Case, MemoryWorld, apply_fix, compile_text, fingerprints
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from test_language import CASES
 
 from kling_dsl import parser
 from kling_dsl.compiler import Compilation, Options, Session
 from kling_dsl.diagnostics import Diagnostic
-from tests.helpers import CAST, FILM, PROFILES, MemoryWorld, apply_fix, compile_text, fingerprints
-from tests.test_language import CASES
 
 FRAGMENTS = (
     "SHOT a 5s wide", "SHOT b 3s", "SHOT Bad", "SHOT c 5.5s", "CLIP g 9s", "CLIP h", "END CLIP", "INT. ROOM - DAY",
@@ -112,10 +112,10 @@ def test_a_session_answers_like_a_fresh_compile(first: list[str], edits: list[tu
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.sampled_from([case for case in CASES if not case.options]), min_size=2, max_size=6))
-def test_a_session_over_films_of_all_kinds_answers_like_a_fresh_compile(cases: list[object]) -> None:
+def test_a_session_over_films_of_all_kinds_answers_like_a_fresh_compile(cases: list[Case]) -> None:
     session = Session(PROFILES)
     for case in cases:
-        world = MemoryWorld({"cast.kling": CAST, **case.files})  # type: ignore[attr-defined]
+        world = MemoryWorld({"cast.kling": CAST, **case.files})
         fresh = Session(PROFILES).compile(FILM, world, Options())
         assert _seen(session.compile(FILM, world, Options())) == _seen(fresh)
 

@@ -15,16 +15,48 @@ from kling_dsl.diagnostics import Diagnostic
 from kling_dsl.profiles import Profile
 
 FIELD_CHECKS: tuple[Callable[[ir.Request, Profile], Iterator[Diagnostic]], ...] = (
-    check_prompt_length,
     check_length,
     check_shot_count,
     check_values,
     check_taken,
 )
-"""What is asked of every request, one sheet field at a time."""
+"""What is asked of every request, one sheet field at a time, besides the length of its prompts."""
+
+
+class FieldBook:
+    """The field checks for one sheet, with a memory of the requests that pass.
+
+    Most requests of a film are alike in all but their prompts, and nothing but a prompt's length depends on it.
+    """
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+        self._passed: set[object] = set()
+
+    def check(self, request: ir.Request) -> Iterator[Diagnostic]:
+        """Report every field of a request that is outside the sheet's limits."""
+        yield from check_prompt_length(request, self.profile)
+        key = (
+            request.multi,
+            tuple([shot.seconds for shot in request.shots]),
+            request.audio,
+            request.aspect,
+            request.shot_type,
+            request.start is None,
+            request.end is None,
+            tuple(request.extra.items()),
+        )
+        if key in self._passed:
+            return
+        found = [diagnostic for check in FIELD_CHECKS for diagnostic in check(request, self.profile)]
+        if not found:
+            self._passed.add(key)
+        yield from found
+
 
 __all__ = [
     "FIELD_CHECKS",
+    "FieldBook",
     "Named",
     "RuleBook",
     "check_angles",

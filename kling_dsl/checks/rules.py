@@ -45,7 +45,11 @@ class RuleBook:
         self._counting = tuple(
             rule for rule in profile.rules if isinstance(rule, AtMost | ExactlyOne | Requires | Excludes)
         )
-        self._measuring = tuple(rule for rule in profile.rules if rule not in self._counting)
+        self._measuring = tuple(
+            (rule, _fields_of(rule))
+            for rule in profile.rules
+            if isinstance(rule, SumEquals | TotalSeconds | IgnoredWith)
+        )
         self._required = tuple(name for name, field in profile.fields.items() if field.required)
         self._lists = tuple(
             (name, field)
@@ -66,8 +70,9 @@ class RuleBook:
             yield from self._check_required(request, arguments)
         if self._lists:
             yield from self._check_lists(request, arguments)
-        for rule in self._measuring:
-            yield from self._measure(rule, request, arguments)
+        for rule, first in self._measuring:
+            if not first.isdisjoint(arguments):
+                yield from self._measure(rule, request, arguments)
 
     def _check_required(self, request: ir.Request, arguments: Arguments) -> Iterator[Diagnostic]:
         for name in self._required:
@@ -199,6 +204,12 @@ class RuleBook:
     def _basis(self, source: str, words: str) -> Note:
         stated = self.profile.sources[source]
         return Note(f"{words}: {stated.title}, {stated.date})")
+
+
+def _fields_of(rule: SumEquals | TotalSeconds | IgnoredWith) -> frozenset[str]:
+    """Return the fields without which there is nothing to measure."""
+    paths = rule.given if isinstance(rule, IgnoredWith) else (rule.of,)
+    return frozenset(path.partition(".")[0] for path in paths)
 
 
 def breaks(rule: Rule, arguments: Arguments) -> bool:

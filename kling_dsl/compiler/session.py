@@ -42,6 +42,10 @@ def compile_film(path: str, world: World, options: Options, *, profiles: Profile
     return Session(profiles).compile(path, world, options)
 
 
+Books = tuple[Emitter, checks.FieldBook, checks.RuleBook, costs.Pricer]
+"""What serves the requests of one model."""
+
+
 class Session:
     """Compiles films again and again; what did not change since the last time is not done again.
 
@@ -55,7 +59,7 @@ class Session:
         self._scenes: dict[object, tuple[object, lowering.Scene, tuple[Diagnostic, ...]]] = {}
         self._casts: tuple[object, lowering.Cast, tuple[Diagnostic, ...]] | None = None
         self._films: tuple[object, lowering.Scene, tuple[Diagnostic, ...]] | None = None
-        self._emitters: dict[str, tuple[Emitter, checks.RuleBook, costs.Pricer]] = {}
+        self._emitters: dict[str, Books] = {}
         self._book: MediaBook | None = None
         self._kept: object = None
         self._options = Options()
@@ -216,12 +220,11 @@ class Session:
         if request is not None:
             profile = self.profiles.get(request.model)
             assert profile is not None, "a request is lowered only with its sheet"
-            emitter, rules, pricer = self._for_model(profile)
+            emitter, fields, rules, pricer = self._for_model(profile)
             emission = emitter.emit(request)
             told = all(shot.prompt for shot in request.shots)
             shape = shape_of(emission.arguments)
-            for check in checks.FIELD_CHECKS:
-                diagnostics += check(request, profile)
+            diagnostics += fields.check(request)
             if told:
                 diagnostics += rules.check(request, emission.arguments, shape)
             diagnostics += checks.check_speech(request, profile, self._options.words_per_second)
@@ -231,11 +234,16 @@ class Session:
             built = Built(request, emission, mark, cost)
         return Result(scene, unit, built, used, tuple(diagnostics))
 
-    def _for_model(self, profile: Profile) -> tuple[Emitter, checks.RuleBook, costs.Pricer]:
+    def _for_model(self, profile: Profile) -> Books:
         known = self._emitters.get(profile.name)
         if known is None:
             assert self._book is not None, "a book is opened before a unit is compiled"
-            known = (Emitter(profile, self._book), checks.RuleBook(profile, self._book), costs.Pricer(profile))
+            known = (
+                Emitter(profile, self._book),
+                checks.FieldBook(profile),
+                checks.RuleBook(profile, self._book),
+                costs.Pricer(profile),
+            )
             self._emitters[profile.name] = known
         return known
 

@@ -44,7 +44,7 @@ class Cast(msgspec.Struct, frozen=True, eq=False):
 def name_run(text: str, start: int) -> str:
     """Return the characters from `start` on that a name may be made of: letters, digits, _ and marks on letters."""
     end = _LETTERS.match(text, start).end()  # type: ignore[union-attr]
-    while end < len(text) and _is_mark(text[end]):
+    while end < len(text) and text[end] > "\x7f" and _is_mark(text[end]):
         end = _LETTERS.match(text, end + 1).end()  # type: ignore[union-attr]
     return text[start:end]
 
@@ -75,7 +75,7 @@ def declare_cast(placed: Iterable[tuple[str, int, nodes.Definition]]) -> tuple[C
 
 
 def _is_mark(char: str) -> bool:
-    return not char.isascii() and unicodedata.category(char).startswith("M")
+    return unicodedata.category(char).startswith("M")
 
 
 def _may_end(run: str, end: int) -> bool:

@@ -276,10 +276,10 @@ def sentence(form: str, part: str, text: str) -> str:
     """Word a part of a prompt by its form, without a second full stop where the text ends a sentence already."""
     if not text:
         return ""
-    worded = form.format(**{part: text})
-    if form.endswith("}.") and text.endswith(_SENTENCE_ENDS):
-        return worded[:-1]
-    return worded
+    before, _, after = form.partition(f"{{{part}}}")
+    if after == "." and text.endswith(_SENTENCE_ENDS):
+        return before + text
+    return before + text + after
 
 
 def unknown_reference(name: str, span: Span, cast: Cast) -> Diagnostic:
