@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from kling_dsl import spelling
-from kling_dsl.diagnostics import Diagnostic, Edit, Fix, error, warning
+from kling_dsl.diagnostics import Diagnostic, Edit, Fix, error, rewrite, warning
 from kling_dsl.nodes import (
     Attribute,
     Body,
@@ -74,11 +74,11 @@ _UNIT = re.compile(
 _ID = re.compile(r"[a-z][a-z0-9-]*\Z")
 _LENGTH = re.compile(r"([0-9]+)(?:[.,]([0-9]+))?[ \t]?([a-zA-Z]*)\Z")
 _ATTRIBUTE = re.compile(r"([ \t]*)([^\W\d_][\w-]*)[ \t]*:[ \t]*(.*?)[ \t]*\n\Z", re.DOTALL)
-_CUE = Rare(r"([^\s:：(][^\n:：(]*?)[ \t]*(?:\(([^()\n]*)\))?[ \t]*[:：][ \t]*")
+_CUE = Rare(r"[ \t]*([^\s:：(][^\n:：(]*?)[ \t]*(?:\(([^()\n]*)\))?[ \t]*[:：][ \t]*")
 _INDENTED_WORD = Rare(r"[ \t]+([^\W\d_A-Z][\w-]*)[ \t]*:")
 _LABEL = Rare(r"([A-Za-z]+)(?:[ \t]+[\w-]+)?[ \t]*:")
 _SUSPECT = re.compile(
-    r"^(?:[A-Z]{3,}|(?i:shot|clip|end[ \t]+clip|character|prop|place|style|import|expect|int|ext|est|i/e))(?=\W)",
+    r"^[ \t]*(?:[A-Z]{3,}|(?i:shot|clip|end[ \t]+clip|character|prop|place|style|import|expect|int|ext|est|i/e))(?=\W)",
     re.MULTILINE,
 )
 _OTHER_CASE = Rare(
@@ -100,6 +100,11 @@ def build_title_page(pieces: Sequence[Piece], report: Report) -> TitlePage:
     entries: list[Entry] = []
     for piece in pieces:
         if piece.kind == "ENTRY":
+            if not _NOTE().sub("", piece.text).strip():
+                continue
+            if _SUSPECT.match(piece.text) and _judge_prose(Passage(piece.text, piece.line, piece.column), report):
+                # What follows belongs to the construct that was meant; one mistake is reported once.
+                break
             if entry := _entry(piece, report):
                 entries.append(entry)
         elif piece.kind in ("PROSE", "LABELLED"):
@@ -253,7 +258,7 @@ def _is_id(name: Text | None, keyword: str, report: Report) -> bool:
         return False
     lowered = re.sub(r"[^a-z0-9-]+", "-", name.value.lower()).strip("-")
     hint = f"an id is lower-case letters, digits and -, beginning with a letter, as in {example}; begin the line with ! if it is prose"
-    fix = Fix(f"write {lowered}", (Edit(name.span, lowered),)) if _ID.match(lowered) else None
+    fix = rewrite(name.span, lowered if _ID.match(lowered) else None)
     report(error("bad-id", f'"{name.value}" is no {keyword.lower()} id', name.span, hint=hint, fix=fix))
     return False
 
@@ -284,7 +289,7 @@ def _length(words: Text, report: Report) -> Length | None:
                 hint="write whole seconds, as in `5s`",
             )
         )
-        return None
+        return Length(0, words.span, is_unclear=True)
     if part is not None and part.strip("0"):
         low, high = int(whole), int(whole) + 1
         report(
@@ -304,7 +309,7 @@ def _length(words: Text, report: Report) -> Length | None:
                 f"{words.value} is no length: seconds are written {right}",
                 words.span,
                 hint=f"write {right}",
-                fix=Fix(f"write {right}", (Edit(words.span, right),)),
+                fix=rewrite(words.span, right),
             )
         )
     return Length(int(whole), words.span)
@@ -339,7 +344,7 @@ def _entry(piece: Piece, report: Report) -> Entry | None:
         near = spelling.nearest(shown, TITLE_KEYS)
         message = f'"{shown}" is no key of the title page'
         hint = f"did you mean {near}?" if near else f"the keys are {', '.join(TITLE_KEYS)}"
-        fix = Fix(f"write {near}", (Edit(Text(shown, piece.line, piece.column).span, near),)) if near else None
+        fix = rewrite(Text(shown, piece.line, piece.column).span, spelling.certain(shown, TITLE_KEYS))
     report(error("unknown-title-key", message, Text(key.rstrip(), piece.line, piece.column).span, hint=hint, fix=fix))
     return None
 
@@ -387,12 +392,11 @@ def _add_paragraphs(passage: Passage, body: list[Passage | Dialogue | Break]) ->
 def _labelled(piece: Piece, report: Report) -> Passage | Dialogue:
     text = piece.text
     prose = Passage(text, piece.line, piece.column)
-    if text[0] in " \t":
-        if match := _INDENTED_WORD().match(text):
-            _report_misplaced_attribute(piece, match, report)
+    if match := _INDENTED_WORD().match(text):
+        _report_misplaced_attribute(piece, match, report)
         return prose
     if (match := _CUE().match(text)) and _is_capitals(match[1]):
-        name = Text(match[1], piece.line, piece.column)
+        name = Text(match[1], piece.line, piece.column + match.start(1))
         manner = Text(match[2].strip(), piece.line, piece.column + match.start(2)) if match[2] is not None else None
         return Dialogue(name, manner, Passage(text[match.end() :], piece.line, piece.column + match.end()))
     if (match := _LABEL().match(text)) and not _report_misplaced_key(piece, match, report) and _SUSPECT.match(text):
@@ -485,16 +489,18 @@ def _judge_prose(passage: Passage, report: Report) -> bool:
     raw = _NOTE().sub(lambda note: "." * len(note[0]), passage.raw)
     match = _SUSPECT.search(raw)
     while match:
-        if other := _OTHER_CASE().match(raw, match.start()):
+        start = match.start() + len(match.group()) - len(match.group().lstrip(" \t"))
+        word = raw[start : match.end()]
+        if other := _OTHER_CASE().match(raw, start):
             failed = True
-            _report_case(passage, other, report)
-        elif match.group().isupper() and (near := spelling.nearest(match.group(), _KEYWORDS, within=2)):
+            _report_case(passage, other, match.start(), report)
+        elif start == match.start() and word.isupper() and (near := spelling.nearest(word, _KEYWORDS, within=2)):
             shown = "END CLIP" if near == "END" else "import" if near == "IMPORT" else near
             report(
                 warning(
                     "keyword-lookalike",
-                    f"{match.group()} is read as prose and sent, but it is close to the keyword {shown}",
-                    passage.span(match.start(), match.end()),
+                    f"{word} is read as prose and sent, but it is close to the keyword {shown}",
+                    passage.span(start, match.end()),
                     hint=f"write {shown} if you meant it, or begin the line with ! if it is prose",
                 )
             )
@@ -502,10 +508,22 @@ def _judge_prose(passage: Passage, report: Report) -> bool:
     return failed
 
 
-def _report_case(passage: Passage, match: re.Match[str], report: Report) -> None:
+def _report_case(passage: Passage, match: re.Match[str], line: int, report: Report) -> None:
+    """Report a construct in another case than its keyword's, or one that does not begin at the margin (at `line`)."""
     group = match.lastgroup or ""
     word = match[group]
     right = "import" if group == "load" else word.upper()
+    if match.start() > line:
+        report(
+            error(
+                "indented-keyword",
+                f"{right} begins at the margin, and an indented line is prose",
+                passage.span(match.start(group), match.end(group)),
+                hint="delete the blanks before it, or begin the line with ! if it is prose",
+                fix=Fix("delete the blanks before it", (Edit(passage.span(line, match.start()), ""),)),
+            )
+        )
+        return
     if word == right:
         return
     report(
@@ -514,6 +532,6 @@ def _report_case(passage: Passage, match: re.Match[str], report: Report) -> None
             f'"{word}" is written {right}',
             passage.span(match.start(group), match.end(group)),
             hint=f"did you mean {right}? Begin the line with ! if it is prose",
-            fix=Fix(f"write {right}", (Edit(passage.span(match.start(group), match.end(group)), right),)),
+            fix=rewrite(passage.span(match.start(group), match.end(group)), right),
         )
     )

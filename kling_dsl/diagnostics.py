@@ -67,6 +67,11 @@ class Diagnostic(msgspec.Struct, frozen=True):
         )
 
 
+def rewrite(span: Span, text: str | None) -> Fix | None:
+    """Build the fix that writes `text` in place of a span; None when there is no text that is surely right."""
+    return None if text is None else Fix(f"write {text}", (Edit(span, text),))
+
+
 def error(slug: str, message: str, span: Span, **facts: object) -> Diagnostic:
     """Build a diagnostic that keeps the film from being bought; `facts` are further fields of `Diagnostic`."""
     return Diagnostic(slug, "error", message, span, **facts)  # type: ignore[arg-type]

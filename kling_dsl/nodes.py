@@ -57,6 +57,8 @@ class Length(msgspec.Struct, frozen=True):
 
     seconds: int
     span: Span
+    is_unclear: bool = False
+    """What was written is no length that could be meant, and was reported; a default stands in for it."""
 
 
 Body = tuple[Passage | Dialogue | Break, ...]

@@ -38,7 +38,7 @@ _CUT = re.compile(
     )""",
     re.MULTILINE | re.VERBOSE,
 )
-_OPENING = re.compile(r"(?:[ \t]*(?:\#[^\n]*)?\n)+")
+_OPENING = re.compile(r"(?:[ \t]*(?:\#[^\n]*|\[\[(?:(?!\]\])[\s\S])*\]\][ \t]*)?\n)+")
 _NOTE = re.compile(r"^[ \t]*\#[^\n]*|\\\[\[|\[\[", re.MULTILINE)
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")

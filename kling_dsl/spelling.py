@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+_MIN_LETTERS = 3
+"""One or two letters are near to any others."""
+_MAX_LETTERS = 80
+
 
 def edit_distance(left: str, right: str) -> int:
     """Count the insertions, deletions, substitutions and swaps of neighbours that turn `left` into `right`."""
@@ -20,7 +24,7 @@ def edit_distance(left: str, right: str) -> int:
 
 def nearest(word: str, names: Iterable[str], *, within: int | None = None) -> str | None:
     """Return the name most like `word`, letter case apart, or None when none is near (a third of its letters by default)."""
-    if len(word) > 80:
+    if not _MIN_LETTERS <= len(word) <= _MAX_LETTERS:
         return None
     limit = max(1, (len(word) + 2) // 3) if within is None else within
     best: tuple[int, str] | None = None
@@ -31,3 +35,15 @@ def nearest(word: str, names: Iterable[str], *, within: int | None = None) -> st
         if distance <= limit and (best is None or (distance, name) < best):
             best = (distance, name)
     return best[1] if best else None
+
+
+def certain(word: str, names: Iterable[str]) -> str | None:
+    """Return the one name that a single slip turns into `word`, or None when there is none or more than one."""
+    if not _MIN_LETTERS <= len(word) <= _MAX_LETTERS:
+        return None
+    near = [
+        name
+        for name in names
+        if abs(len(name) - len(word)) <= 1 and edit_distance(word.casefold(), name.casefold()) <= 1
+    ]
+    return near[0] if len(near) == 1 else None

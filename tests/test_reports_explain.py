@@ -50,7 +50,7 @@ def test_the_list_as_json() -> None:
     assert {"slug", "severity", "title"} == set(shown[0])
 
 
-@pytest.mark.parametrize("slug", ["unknown-refrence", "UNKNOWN-REFERENCE", "reference"])
+@pytest.mark.parametrize("slug", ["unknown-refrence", "UNKNOWN-REFERENCE", "unknown-ref"])
 def test_an_unknown_slug_names_the_nearest_and_fails(slug: str) -> None:
     result = run(slug)
     assert result.exit_code == 2

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kling_dsl import ir
-from kling_dsl.diagnostics import Diagnostic, Edit, Fix, Note, error, warning
+from kling_dsl import ir, spelling
+from kling_dsl.diagnostics import Diagnostic, Note, error, rewrite, warning
 from kling_dsl.money import dollars
 from kling_dsl.profiles import Field, Profile
 from kling_dsl.source import Span
@@ -139,18 +139,15 @@ def _check_value(
     key: str, value: bool | int | float | str, field: Field, profile: Profile, span: Span
 ) -> Iterator[Diagnostic]:
     if field.values and value not in field.values:
-        from kling_dsl import spelling
-
-        near = spelling.nearest(str(value), [str(known) for known in field.values])
+        choices = [str(known) for known in field.values]
+        near, sure = spelling.nearest(str(value), choices), spelling.certain(str(value), choices)
         yield error(
             "value-not-taken",
             f'{profile.name} takes no {key} "{value}"',
             span,
             notes=(basis(profile, field),),
-            hint=f"did you mean {near}?" if near else f"it takes {', '.join(str(known) for known in field.values)}",
-            fix=Fix(f"write {near}", (Edit(span, near),))
-            if near and key in ("aspect", "type") and len(str(value)) == span.end_column - span.column
-            else None,
+            hint=f"did you mean {near}?" if near else f"it takes {', '.join(choices)}",
+            fix=rewrite(span, sure) if len(str(value)) == span.end_column - span.column else None,
         )
     elif str(value) in field.doubtful:
         yield warning(

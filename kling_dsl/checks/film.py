@@ -8,7 +8,7 @@ from decimal import Decimal
 import msgspec
 
 from kling_dsl import ir, spelling
-from kling_dsl.diagnostics import Diagnostic, Edit, Fix, Note, error, warning
+from kling_dsl.diagnostics import Diagnostic, Note, error, rewrite, warning
 from kling_dsl.money import dollars
 from kling_dsl.source import Span
 
@@ -52,7 +52,9 @@ def check_chains(named: Sequence[Named], file: str) -> Iterator[Diagnostic]:
     }
     inner = {shot.id: item.request.id for item in named if item.request.multi for shot in item.request.shots}
     for item in named:
-        for frame in links[item.request.id]:
+        for frame in (item.request.start, item.request.end):
+            if not isinstance(frame, ir.LastFrame):
+                continue
             span = frame.span.moved(file, item.line)
             if frame.id in links:
                 if path := _way_back(frame.id, item.request.id, links):
@@ -70,7 +72,7 @@ def check_chains(named: Sequence[Named], file: str) -> Iterator[Diagnostic]:
                     f'"{frame.id}" is a shot inside the CLIP "{group}", and only the clip as a whole has a last frame',
                     span,
                     hint=f"write `end of {group}`",
-                    fix=Fix(f"write {group}", (Edit(span, group),)),
+                    fix=rewrite(span, group),
                 )
             else:
                 near = spelling.nearest(frame.id, links)
@@ -79,9 +81,7 @@ def check_chains(named: Sequence[Named], file: str) -> Iterator[Diagnostic]:
                     f'no shot or clip is called "{frame.id}"',
                     span,
                     hint=f"did you mean {near}?" if near else "name the id of a shot or a clip of this film",
-                    fix=Fix(f"write {near}", (Edit(span, near),))
-                    if near and spelling.edit_distance(near, frame.id) == 1
-                    else None,
+                    fix=rewrite(span, spelling.certain(frame.id, links)),
                 )
 
 

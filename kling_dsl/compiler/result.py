@@ -98,14 +98,19 @@ class Compilation(msgspec.Struct, frozen=True, eq=False, dict=True, kw_only=True
     def fingerprints(self) -> dict[str, str]:
         """The fingerprint of every request by its id; a chained one holds that of the clip it starts from."""
         found = {item.built.request.id: item.built.fingerprint for item in self.items}
-        waiting = [item.built for item in self.items if not item.built.fingerprint]
-        while waiting:
-            ready = [built for built in waiting if all(found.get(name, "-") for name in built.emission.after)]
-            for built in ready:
-                found[built.request.id] = self._fingerprint(built, found)
-            if not ready:
-                break
-            waiting = [built for built in waiting if not found[built.request.id]]
+        chained = {item.built.request.id: item.built for item in self.items if not item.built.fingerprint}
+        opened: set[str] = set()
+        for name in chained:
+            pending = [name]
+            while pending:
+                built = chained[pending[-1]]
+                needed = [other for other in built.emission.after if not found.get(other, "-") and other not in opened]
+                opened.add(pending[-1])
+                if needed:
+                    pending += needed
+                    continue
+                found[pending[-1]] = found[pending[-1]] or self._fingerprint(built, found)
+                pending.pop()
         return found
 
     @cached_property

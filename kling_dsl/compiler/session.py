@@ -159,8 +159,9 @@ class Session:
         path = film.screenplay.file
         before, self._results = self._results, {}
         scenes: dict[object, tuple[object, lowering.Scene, tuple[Diagnostic, ...]]] = {}
-        names = frozenset(r.name for r in scene.cast.capitals.values())
-        caseless = tuple(name for name in names if name.upper() == name.lower())
+        characters = {reference.name for reference in scene.cast.capitals.values()}
+        caseless = tuple(sorted(name for name in characters if name.upper() == name.lower()))
+        names = frozenset(characters.difference(caseless))
         here = scene
         heading: nodes.Placed | None = None
         results: list[Result] = []

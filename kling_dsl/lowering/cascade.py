@@ -9,7 +9,7 @@ import msgspec
 
 from kling_dsl import ir, nodes, spelling
 from kling_dsl.blocks import SCENE_KEYS, SHOT_KEYS
-from kling_dsl.diagnostics import Diagnostic, Edit, Fix, Note, error
+from kling_dsl.diagnostics import Diagnostic, Note, error, rewrite
 from kling_dsl.lowering.values import (
     Report,
     read_count,
@@ -221,12 +221,13 @@ def unknown_model(name: str, span: Span, profiles: Profiles) -> Diagnostic:
     if (path := profiles.path_of(name)) is not None:
         return error("unknown-model", f'the sheet of "{name}" is refused', span, hint=f"mend {path} first")
     near = spelling.nearest(name, profiles.names())
+    sure = spelling.certain(name, profiles.names())
     return error(
         "unknown-model",
         f'there is no model sheet "{name}"',
         span,
         hint=f"did you mean {near}?" if near else f"the models are {', '.join(profiles.names())}",
-        fix=Fix(f"write {near}", (Edit(span, near),)) if near else None,
+        fix=rewrite(span, sure),
     )
 
 
@@ -239,9 +240,8 @@ def _unknown(attribute: nodes.Attribute, *, keys: Sequence[str], owner: str, pro
             attribute.key.span,
             hint="move it under each shot that needs it",
         )
-    near = spelling.nearest(
-        key, [*keys, *(name for model in profiles.names() for name in _attributes_of(profiles, model))]
-    )
+    choices = {*keys, *(name for model in profiles.names() for name in _attributes_of(profiles, model))}
+    near = spelling.nearest(key, choices)
     return error(
         "unknown-attribute",
         f'a {owner} has no attribute "{key}"',
@@ -249,7 +249,7 @@ def _unknown(attribute: nodes.Attribute, *, keys: Sequence[str], owner: str, pro
         hint=f"did you mean {near}? A line that is prose begins with !"
         if near
         else f"it may have {', '.join(keys)}; a line that is prose begins with !",
-        fix=Fix(f"write {near}", (Edit(attribute.key.span, near),)) if near else None,
+        fix=rewrite(attribute.key.span, spelling.certain(key, choices)),
     )
 
 

@@ -11,7 +11,7 @@ import msgspec
 
 from kling_dsl import ir, nodes, spelling
 from kling_dsl.blocks import DEFINITION_KEYS
-from kling_dsl.diagnostics import Diagnostic, Edit, Fix, Note, error, warning
+from kling_dsl.diagnostics import Diagnostic, Note, error, rewrite, warning
 from kling_dsl.lowering.values import Report, read_names, read_picture, spot
 from kling_dsl.patterns import Rare
 
@@ -146,7 +146,7 @@ def _accept(
                 f'a {node.kind} has no attribute "{key}"',
                 attribute.key.span,
                 hint=f"did you mean {near}?" if near else f"it may have {', '.join(DEFINITION_KEYS)}",
-                fix=Fix(f"write {near}", (Edit(attribute.key.span, near),)) if near else None,
+                fix=rewrite(attribute.key.span, spelling.certain(key, DEFINITION_KEYS)),
             )
         )
     elif key in given:

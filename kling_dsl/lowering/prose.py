@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 from kling_dsl import ir, nodes, spelling
-from kling_dsl.diagnostics import Diagnostic, Edit, Fix, error
+from kling_dsl.diagnostics import Diagnostic, error, rewrite
 from kling_dsl.lowering.cast import Cast, name_run
 from kling_dsl.lowering.values import Report
 from kling_dsl.patterns import Rare
@@ -62,21 +62,37 @@ class Binder:
     ) -> tuple[str, tuple[ir.Speech, ...]]:
         """Return the whole prompt of a shot and its spoken lines; `offset` is the line of the shot in its request.
 
+        A shot with neither camera words nor action is an error, and its prompt is empty.
         The heading stands elsewhere, and so does a look without an offset: their mistakes are reported there.
         """
         forms = self.profile.prompt
         speeches: list[ir.Speech] = []
         parts: list[str] = []
+        said = False
         for part in forms.order:
             if part == "heading" and heading is not None:
                 parts.append(sentence(forms.heading, "heading", self.text(heading, None)))
             elif part == "camera" and shot.camera is not None:
-                parts.append(sentence(forms.camera, "camera", self.text(shot.camera, offset)))
+                camera = self.text(shot.camera, offset)
+                said = said or bool(camera)
+                parts.append(sentence(forms.camera, "camera", camera))
             elif part == "look" and look is not None:
                 parts.append(sentence(forms.look, "look", self.text(look, look_offset)))
             elif part == "action":
-                parts.append(self._action(shot.body, offset, speeches))
-        return " ".join(part for part in parts if part), tuple(speeches)
+                action = self._action(shot.body, offset, speeches)
+                said = said or bool(action)
+                parts.append(action)
+        if not said:
+            self.report(
+                error(
+                    "empty-shot",
+                    f'the shot "{shot.id.value}" says nothing to the model',
+                    _down(shot.id.span, offset),
+                    hint="describe what is seen in the lines below it",
+                )
+            )
+            return "", tuple(speeches)
+        return " ".join([part for part in parts if part]), tuple(speeches)
 
     def text(self, passage: nodes.Passage, offset: int | None) -> str:
         """Fold a passage and bind its names; with an `offset` its mistakes are reported, that many lines down."""
@@ -301,9 +317,7 @@ def unknown_reference(name: str, span: Span, cast: Cast) -> Diagnostic:
         hint=f"did you mean @{near}?"
         if near
         else f"declare it with `CHARACTER {name}`, or write @@ for the character itself",
-        fix=Fix(f"write @{near}", (Edit(span, f"@{near}"),))
-        if near and spelling.edit_distance(name, near) == 1
-        else None,
+        fix=rewrite(span, f"@{sure}" if (sure := spelling.certain(name, cast.names)) else None),
     )
 
 
@@ -348,19 +362,17 @@ def _unknown_speaker(line: nodes.Dialogue, cast: Cast) -> Diagnostic:
         f"no CHARACTER is called {name}",
         line.name.span,
         hint=hint,
-        fix=Fix(f"write {near}", (Edit(line.name.span, near),))
-        if near and not other and spelling.edit_distance(name, near) == 1
-        else None,
+        fix=None if other else rewrite(line.name.span, spelling.certain(name, cast.capitals)),
     )
 
 
 def _reference_in_dialogue(name: str, span: Span) -> Diagnostic:
     return error(
         "reference-in-dialogue",
-        f"@{name} would be spoken aloud as the reference's number" if name else "this @ would be spoken aloud",
+        f"a spoken line takes plain words, and {f'@{name}' if name else 'this @'} stands for a reference",
         span,
         hint=f"write {name}" if name else "write @@",
-        fix=Fix(f"write {name}", (Edit(span, name),)) if name else None,
+        fix=rewrite(span, name or None),
     )
 
 

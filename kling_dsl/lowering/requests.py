@@ -153,27 +153,18 @@ def _lower_shots(
         # The heading opens the request, so the later shots of a group do not repeat it; the look holds for each.
         heading = None
         look_offset = None
-        if shot.camera is None and not any(_has_words(part) for part in shot.body):
-            binder.report(
-                error(
-                    "empty-shot",
-                    f'the shot "{shot.id.value}" says nothing to the model',
-                    span,
-                    hint="describe what is seen in the lines below it",
-                )
-            )
         lowered.append(ir.Shot(shot.id.value, _seconds(shot, scene, binder, span, multi=multi), prompt, span, speeches))
     return tuple(lowered)
 
 
 def _seconds(shot: nodes.Shot, scene: Scene, binder: Binder, span: Span, *, multi: bool) -> int:
-    if shot.length is not None:
+    if shot.length is not None and not shot.length.is_unclear:
         return shot.length.seconds
     if scene.settings.duration_seconds is not None:
         return scene.settings.duration_seconds
     profile = binder.profile
     seconds = default_seconds(profile, "shot-duration" if multi else "duration")
-    if scene.settings.duration_unclear:
+    if scene.settings.duration_unclear or shot.length is not None:
         return seconds
     binder.report(
         warning(
@@ -191,10 +182,6 @@ def default_seconds(profile: Profile, role: str) -> int:
     path = profile.roles.get(role) or profile.roles["duration"]
     field = profile.paths[path]
     return int(str(field.default)) if field.default is not None else int(field.min or 1)
-
-
-def _has_words(part: nodes.Passage | nodes.Dialogue | nodes.Break) -> bool:
-    return type(part) is nodes.Dialogue or (type(part) is nodes.Passage and bool(part.raw.strip()))
 
 
 def _read_extras(

@@ -47,7 +47,7 @@ def read_count(value: Text, report: Report, *, key: str) -> int | None:
     report(
         error(
             "bad-value",
-            f'{key} takes a whole number from 1 to 9999, not "{value.value}"',
+            f'{key}: needs a whole number from 1 to 9999, not "{value.value}"',
             spot(value),
             hint="write 1, 2, 3 …",
         )
@@ -110,7 +110,7 @@ def read_picture(value: Text, report: Report, *, key: str, folder: str) -> ir.Pi
         report(error("bad-value", f"{key}: names no file", span, hint=f"write `{key}: refs/picture.png`"))
         return None
     if match := _ADDRESS.match(written):
-        if match[1].lower() == "https" and re.match(r"https://[^\s/?#@\\]+[^\s]*\Z", written, re.IGNORECASE):
+        if match[1].lower() == "https" and re.match(r"https://[^\s/?#@\\]+(?:[/?#]\S*)?\Z", written, re.IGNORECASE):
             return ir.Address(written, span)
         report(
             error(
