@@ -101,7 +101,7 @@ $(FAL_JS)/package.json:
 	  || echo 'fal'"'"'s client for JavaScript could not be installed: its tests will skip' >&2; fi
 
 # The file keeps the folder it was made in: an environment that was moved with its checkout is made anew.
-ifneq ($(shell cat $(INSTALLED) 2>/dev/null),$(shell pwd))
+ifneq ($(shell cat $(INSTALLED) 2>/dev/null),$(shell pwd -P))
 .PHONY: $(INSTALLED)
 endif
 
@@ -120,4 +120,4 @@ $(INSTALLED): pyproject.toml requirements.lock
 	"$$suitable" -m venv --clear $(VENV); \
 	$(PIP) install --require-hashes --requirement requirements.lock; \
 	$(PIP) install --no-deps --no-build-isolation --editable .; \
-	pwd > $(INSTALLED)
+	pwd -P > $(INSTALLED)

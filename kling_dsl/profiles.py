@@ -33,6 +33,10 @@ Role = Literal[
 Value = bool | int | float | str
 
 
+ANY_VALUE = "*"
+"""Stands among a field's doubtful values for whatever is given."""
+
+
 class Sheet(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, dict=True):
     """Base of every part of a sheet: an unknown key is a mistake."""
 
@@ -50,7 +54,7 @@ class Field(Sheet, frozen=True, kw_only=True):
 
     `role` names the part of a film that fills it; a field without a role is filled by the writer's `attribute`.
     `min` and `max` bound a number, or the seconds of a duration that is sent as a string. `doubtful` maps accepted
-    values to the reason why they draw a warning.
+    values, or `*` for any, to the reason why they draw a warning.
     """
 
     type: Literal["string", "integer", "number", "boolean", "list", "object"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 _MIN_LETTERS = 3
-"""One or two letters are near to any others."""
+"""One or two letters are near to any others; they may lack a letter, but not have a wrong one."""
 _MAX_LETTERS = 80
 
 
@@ -24,12 +24,12 @@ def edit_distance(left: str, right: str) -> int:
 
 def nearest(word: str, names: Iterable[str], *, within: int | None = None) -> str | None:
     """Return the name most like `word`, letter case apart, or None when none is near (a third of its letters by default)."""
-    if not _MIN_LETTERS <= len(word) <= _MAX_LETTERS:
+    if not word or len(word) > _MAX_LETTERS:
         return None
     limit = max(1, (len(word) + 2) // 3) if within is None else within
     best: tuple[int, str] | None = None
     for name in names:
-        if abs(len(name) - len(word)) > limit:
+        if abs(len(name) - len(word)) > limit or (len(word) < _MIN_LETTERS and len(name) <= len(word)):
             continue
         distance = edit_distance(word.casefold(), name.casefold())
         if distance <= limit and (best is None or (distance, name) < best):

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import pytest
 from click.testing import CliRunner
 
-from kling_dsl.cli import kling
+from kling_dsl.cli.verbs import kling
 from kling_dsl.sheets import Profiles
 from kling_dsl.sheets.schema import json_schema
 

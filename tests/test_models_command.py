@@ -93,7 +93,7 @@ class TestProjectSheets:
         (project / "models" / "house.toml").write_text(own_sheet())
         result = run()
         assert result.exit_code == 0
-        assert "\nhouse *       0.099, 0.168 " in result.stdout
+        assert "\nhouse *       0.099, 0.168, 0.196 " in result.stdout
         assert result.stdout.endswith("\n\n* house is this project's own: models/house.toml\n")
         rows = {row["name"]: row["origin"] for row in json.loads(run("--format", "json").stdout)}
         assert rows["house"] == "models/house.toml"

@@ -154,7 +154,7 @@ def _check_value(
             "value-doubtful",
             f"{key}: {value} may not do what it says: {field.doubtful[str(value)]}",
             span,
-            notes=(basis(profile, field, of="what is known of it"),),
+            notes=(basis(profile, field, of="this"),),
         )
     if isinstance(value, str):
         if field.max_characters is not None and len(value) > field.max_characters:

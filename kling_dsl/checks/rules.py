@@ -8,8 +8,9 @@ from typing import Any, Protocol
 
 from kling_dsl import ir
 from kling_dsl.calls import values_at
-from kling_dsl.diagnostics import Diagnostic, Note, error
+from kling_dsl.diagnostics import Diagnostic, Note, error, warning
 from kling_dsl.profiles import (
+    ANY_VALUE,
     AtMost,
     ExactlyOne,
     Excludes,
@@ -54,7 +55,8 @@ class RuleBook:
         self._lists = tuple(
             (name, field)
             for name, field in profile.fields.items()
-            if field.role in ("images", "videos", "voices", "elements") and (field.max_items or field.min_items)
+            if field.role in ("images", "videos", "voices", "elements")
+            and (field.max_items or field.min_items or ANY_VALUE in field.doubtful)
         )
         self._broken: dict[object, tuple[Rule, ...]] = {}
 
@@ -91,6 +93,15 @@ class RuleBook:
         for name, field in self._lists:
             count = len(values_at(arguments, name))
             most = field.max_items
+            if count and ANY_VALUE in field.doubtful:
+                yield warning(
+                    "value-doubtful",
+                    f'"{request.id}" gives {_keyword(self.profile, name)}, and that may be ignored:'
+                    f" {field.doubtful[ANY_VALUE]}",
+                    request.span,
+                    notes=(self._basis(field.source, f"how sure this is: {field.confidence} (read"),),
+                    hint="look it up before you buy, or drop it",
+                )
             if count and ((most is not None and count > most) or count < (field.min_items or 0)):
                 bounds = f"{most} at most" if most is not None and count > most else f"{field.min_items} at least"
                 yield error(

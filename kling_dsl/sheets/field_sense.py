@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from kling_dsl.profiles import Field, Profile, Value
+from kling_dsl.profiles import ANY_VALUE, Field, Profile, Value
 from kling_dsl.sheets.mistakes import Mistake, Path
 
 OWN_ATTRIBUTES = frozenset(
@@ -194,7 +194,7 @@ def _value_mistakes(field: Field, path: Path) -> Iterator[Mistake]:
     if field.default is not None and not accepts(field, field.default):
         yield Mistake((*path, "default"), f'is "{field.default}", which type, values or limits of the field refuse')
     for value in field.doubtful:
-        if value not in [str(known) for known in field.values]:
+        if value != ANY_VALUE and value not in [str(known) for known in field.values]:
             yield Mistake((*path, "doubtful", value), "is no value of the field")
 
 
