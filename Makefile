@@ -59,10 +59,8 @@ format: $(INSTALLED) ## Lay the code out, and mend what ruff can.
 	@$(PY) -m ruff format .
 
 .PHONY: coverage
-coverage: $(INSTALLED) ## Show which lines and branches the tests leave out.
-	@$(PY) -m coverage erase
-	@$(PY) -m coverage run -m pytest -n auto -q
-	@$(PY) -m coverage combine --quiet
+coverage: $(INSTALLED) ## Show the lines and branches that the tests leave out; what runs in other processes is not seen.
+	@$(PY) -m coverage run -m pytest -n 0 -q
 	@$(PY) -m coverage report
 
 .PHONY: bench

@@ -72,6 +72,8 @@ _UNIT = re.compile(
     r"(?:[ \t]+(?P<length>[0-9]+(?:[.,][0-9]+)?(?:[ \t]?(?:seconds|second|secs|sec|s|S))?)(?=[\s,;]))?"
 )
 _ID = re.compile(r"[a-z][a-z0-9-]*\Z")
+_MAX_DIGITS = 7
+"""More than any length has, and few enough that reading the number costs nothing."""
 _LENGTH = re.compile(r"([0-9]+)(?:[.,]([0-9]+))?[ \t]?([a-zA-Z]*)\Z")
 _ATTRIBUTE = re.compile(r"([ \t]*)([^\W\d_][\w-]*)[ \t]*:[ \t]*(.*?)[ \t]*\n\Z", re.DOTALL)
 _CUE = Rare(r"[ \t]*([^\s:：(][^\n:：(]*?)[ \t]*(?:\(([^()\n]*)\))?[ \t]*[:：][ \t]*")
@@ -276,11 +278,13 @@ def _unit(piece: Piece, report: Report) -> tuple[Text | None, Length | None, Tex
     )
 
 
-def _length(words: Text, report: Report) -> Length | None:
+def _length(words: Text, report: Report) -> Length:
+    if words.value[-1] == "s" and len(words.value) < _MAX_DIGITS and words.value[:-1].isdigit():
+        return Length(int(words.value[:-1]), words.span)
     match = _LENGTH.match(words.value)
     assert match is not None, "a length begins with digits"
     whole, part, unit = match.groups()
-    if len(whole) > 6:
+    if len(whole) >= _MAX_DIGITS:
         report(
             error(
                 "bad-length",
@@ -377,8 +381,11 @@ def _description(pieces: Sequence[Piece], report: Report) -> Body:
 def _add_paragraphs(passage: Passage, body: list[Passage | Dialogue | Break]) -> None:
     """Add a run of prose to a body, cut at its blank lines (but not at those inside a note)."""
     raw = passage.raw
-    if raw.count("\n\n") == 0 and not _BLANK_LINE.search(raw):
+    text = raw.rstrip()
+    if "\n\n" not in text and "\n " not in text and "\n\t" not in text:
         body.append(passage)
+        if raw.count("\n", len(text)) > 1:
+            body.append(_BREAK)
         return
     seen = _NOTE().sub(lambda note: "." * len(note[0]), raw) if "[[" in raw else raw
     start = 0

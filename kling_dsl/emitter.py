@@ -13,6 +13,8 @@ from kling_dsl.calls import Asset
 from kling_dsl.profiles import Field, Profile
 
 Arguments = dict[str, Any]
+_PLACES = ("elements", "images", "videos")
+_FRAMES = ("start-frame", "end-frame")
 _canonical = msgspec.json.Encoder(order="sorted")
 
 
@@ -37,65 +39,67 @@ class Digests(Protocol):
         ...
 
 
+class Sent(msgspec.Struct, frozen=True, eq=False):
+    """A reference as a request sends it: the value, the same by content, and the files that it uploads."""
+
+    value: Any
+    digested: Any
+    paths: tuple[str, ...]
+
+
 class Emitter:
     """Emits the requests of one model; `digests` gives the SHA-256 of every local media file by its path."""
 
     def __init__(self, profile: Profile, digests: Digests) -> None:
         self.profile = profile
         self._digests = digests
-        self._paths: dict[str, tuple[ir.Reference, tuple[str, ...]]] = {}
         self._assets: dict[str, Asset] = {}
-        self._elements: dict[str, tuple[ir.Reference, Arguments, msgspec.Raw]] = {}
-        self._writers = tuple((name, self._writer(name, field)) for name, field in profile.fields.items())
-        bound: tuple[tuple[str, Callable[[ir.Binding], tuple[Any, Any]]], ...] = (
-            ("elements", self._element_of),
-            ("images", self._image_of),
-            ("videos", self._video_of),
+        self._known: dict[tuple[str, str], tuple[ir.Reference, Sent]] = {}
+        self._names = {role: path.rpartition(".")[2] for role, path in profile.roles.items()}
+        self._bound_fields = tuple((role, profile.roles[role]) for role in _PLACES if role in profile.roles)
+        self._frame_fields = tuple((role, profile.roles[role]) for role in _FRAMES if role in profile.roles)
+        self._writers = tuple(
+            (name, self._writer(name, field)) for name, field in profile.fields.items() if field.role not in _PLACES
         )
-        self._bound_fields = tuple(
-            (profile.roles[place], place, write) for place, write in bound if place in profile.roles
-        )
-        nested = {role: path.rpartition(".")[2] for role, path in profile.roles.items()}
-        self._names = nested
-        self._shot_length = (
-            _length_writer(profile.paths[profile.roles["shot-duration"]]) if "shot-duration" in profile.roles else str
-        )
+        self._order = tuple(profile.fields)
+        shot_length = profile.roles.get("shot-duration")
+        self._shot_length = _length_writer(profile.paths[shot_length]) if shot_length else str
 
     def emit(self, request: ir.Request) -> Emission:
         """Return what the request sends, in the order of the sheet's fields; what is not given is left out."""
-        arguments: Arguments = {}
-        for name, write in self._writers:
-            value = write(request)
-            if value is not None:
-                arguments[name] = value
-        after = tuple(frame.id for frame in (request.start, request.end) if isinstance(frame, ir.LastFrame))
-        paths = dict.fromkeys(path for binding in request.bindings for path in self._paths_of(binding.reference))
-        paths = (
-            dict.fromkeys(frame.path for frame in (request.start, request.end) if isinstance(frame, ir.File)) | paths
+        sent: dict[str, list[Sent]] = {}
+        paths: dict[str, None] = {}
+        for frame in (request.start, request.end):
+            if isinstance(frame, ir.File):
+                paths[frame.path] = None
+        for binding in request.bindings:
+            one = self._sent(binding)
+            sent.setdefault(binding.place, []).append(one)
+            for path in one.paths:
+                paths[path] = None
+        found: Arguments = {name: value for name, write in self._writers if (value := write(request)) is not None}
+        for role, name in self._bound_fields:
+            if role in sent:
+                found[name] = [one.value for one in sent[role]]
+        arguments = {name: found[name] for name in self._order if name in found}
+        after = tuple(
+            [
+                frame.id
+                for frame in (request.start, request.end)
+                if frame is not None and isinstance(frame, ir.LastFrame)
+            ]
         )
         if not paths:
             return Emission(arguments, arguments, (), after)
         digested = dict(arguments)
-        for name, place, write_both in self._bound_fields:
-            if name in digested:
-                digested[name] = [write_both(binding)[1] for binding in request.bindings if binding.place == place]
-        for role, frame in (("start-frame", request.start), ("end-frame", request.end)):
-            if isinstance(frame, ir.File) and self.profile.roles.get(role) in digested:
-                digested[self.profile.roles[role]] = self._address(frame)[1]
+        for role, name in self._bound_fields:
+            if role in sent:
+                digested[name] = [one.digested for one in sent[role]]
+        for role, name in self._frame_fields:
+            frame = request.start if role == "start-frame" else request.end
+            if isinstance(frame, ir.File):
+                digested[name] = self._address(frame)[1]
         return Emission(arguments, digested, tuple([self._asset(path) for path in paths]), after)
-
-    def _paths_of(self, reference: ir.Reference) -> tuple[str, ...]:
-        known = self._paths.get(reference.name)
-        if known is None or known[0] is not reference:
-            known = (reference, tuple(medium.path for medium in reference.media if isinstance(medium, ir.File)))
-            self._paths[reference.name] = known
-        return known[1]
-
-    def _asset(self, path: str) -> Asset:
-        asset = self._assets.get(path)
-        if asset is None:
-            asset = self._assets[path] = Asset(self._digests.get(path, ""), path)
-        return asset
 
     def _writer(self, name: str, field: Field) -> Callable[[ir.Request], Any]:
         default = field.default if field.send == "always" else None
@@ -109,9 +113,6 @@ class Emitter:
             "shot-type": lambda request: default if request.shot_type is None else request.shot_type,
             "start-frame": lambda request: None if request.start is None else self._address(request.start)[0],
             "end-frame": lambda request: None if request.end is None else self._address(request.end)[0],
-            "elements": lambda request: self._bound(request, "elements", self._element_of),
-            "images": lambda request: self._bound(request, "images", self._image_of),
-            "videos": lambda request: self._bound(request, "videos", self._video_of),
             "voices": lambda request: list(request.voices) or None,
             None: lambda request: request.extra.get(name, default),
         }
@@ -123,42 +124,48 @@ class Emitter:
             return [{prompt: shot.prompt} for shot in request.shots]
         return [{prompt: shot.prompt, seconds: self._shot_length(shot.seconds)} for shot in request.shots]
 
-    def _bound(
-        self, request: ir.Request, place: str, write: Callable[[ir.Binding], tuple[Any, Any]]
-    ) -> list[Any] | None:
-        return [write(binding)[0] for binding in request.bindings if binding.place == place] or None
-
-    def _element_of(self, binding: ir.Binding) -> tuple[Arguments, msgspec.Raw]:
+    def _sent(self, binding: ir.Binding) -> Sent:
         reference = binding.reference
-        known = self._elements.get(reference.name)
-        if known is not None and known[0] is reference:
-            return known[1], known[2]
+        known = self._known.get((reference.name, binding.place))
+        if known is None or known[0] is not reference:
+            one = self._element(reference) if binding.place == "elements" else self._loose(binding)
+            known = self._known[reference.name, binding.place] = (reference, one)
+        return known[1]
+
+    def _element(self, reference: ir.Reference) -> Sent:
         names = self._names
+        parts: list[tuple[str, list[ir.Picture], bool]] = []
+        if reference.front is not None and "element-front" in names:
+            parts.append((names["element-front"], [reference.front], False))
+        if reference.angles and "element-angles" in names:
+            parts.append((names["element-angles"], list(reference.angles), True))
+        if reference.video is not None and "element-video" in names:
+            parts.append((names["element-video"], [reference.video], False))
         sent: list[Arguments] = []
         for which in (0, 1):
             element: Arguments = {}
-            if reference.front is not None and "element-front" in names:
-                element[names["element-front"]] = self._address(reference.front)[which]
-            if reference.angles and "element-angles" in names:
-                element[names["element-angles"]] = [self._address(angle)[which] for angle in reference.angles]
-            if reference.video is not None and "element-video" in names:
-                element[names["element-video"]] = self._address(reference.video)[which]
+            for name, media, is_list in parts:
+                addresses = [self._address(medium)[which] for medium in media]
+                element[name] = addresses if is_list else addresses[0]
             if reference.voice and "element-voice" in names:
                 element[names["element-voice"]] = reference.voice
             sent.append(element)
+        files = tuple(medium.path for _, media, _ in parts for medium in media if isinstance(medium, ir.File))
         # Encoded once: a reference that many requests send is the same in each of their fingerprints.
-        digested = msgspec.Raw(_canonical.encode(sent[1]))
-        self._elements[reference.name] = (reference, sent[0], digested)
-        return sent[0], digested
+        return Sent(sent[0], msgspec.Raw(_canonical.encode(sent[1])), files)
 
-    def _image_of(self, binding: ir.Binding) -> tuple[str, str]:
-        picture = binding.reference.image or binding.reference.front
-        assert picture is not None, "only a reference with a picture is bound as one"
-        return self._address(picture)
+    def _loose(self, binding: ir.Binding) -> Sent:
+        reference = binding.reference
+        medium = reference.video if binding.place == "videos" else reference.image or reference.front
+        assert medium is not None, "a reference is bound only where it has something to send"
+        value, digested = self._address(medium)
+        return Sent(value, digested, (medium.path,) if isinstance(medium, ir.File) else ())
 
-    def _video_of(self, binding: ir.Binding) -> tuple[str, str]:
-        assert binding.reference.video is not None, "only a reference with a video is bound as one"
-        return self._address(binding.reference.video)
+    def _asset(self, path: str) -> Asset:
+        asset = self._assets.get(path)
+        if asset is None:
+            asset = self._assets[path] = Asset(self._digests.get(path, ""), path)
+        return asset
 
     def _address(self, frame: ir.Frame) -> tuple[str, str]:
         if isinstance(frame, ir.Address):

@@ -101,6 +101,7 @@ def test_the_readme_shows_what_happens(tmp_path: Path) -> None:
     followed = Reader(tmp_path).follow(page)
     if UPDATE:
         README.write_text(followed, encoding="utf-8")
+        page = followed
     assert page.splitlines() == followed.splitlines(), "KLING_UPDATE_GOLDEN=1 writes the outputs anew"
 
 

@@ -217,7 +217,8 @@ class Session:
         built = None
         for offset, block in unit.members:
             for passage in _passages(block.node):
-                diagnostics += (d.moved("", offset) for d in checks.check_prose(passage, names, caseless))
+                for lint in checks.check_prose(passage, names, caseless):
+                    diagnostics.append(lint.moved("", offset))
         if request is not None:
             profile = self.profiles.get(request.model)
             assert profile is not None, "a request is lowered only with its sheet"
