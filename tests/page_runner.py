@@ -33,13 +33,13 @@ _MEDIA = re.compile(r"[\w./-]*refs/[\w/.-]+\.(?:png|jpg|gif|webp|mp4|webm)")
 
 def run(example: Example, folder: Path) -> tuple[list[Diagnostic], dict[str, str]]:
     """Return what an example reports in an empty folder, in the order of a check, and its texts by path."""
-    with _without(example.options.get("without", "")):
-        return _run(example, folder)
-
-
-def _run(example: Example, folder: Path) -> tuple[list[Diagnostic], dict[str, str]]:
     texts = {name: text for name, text in example.files.items() if name != ARGUMENTS}
     _write(folder, texts)
+    with _without(example.options.get("without", "")):
+        return _compile(example, folder, texts)
+
+
+def _compile(example: Example, folder: Path, texts: dict[str, str]) -> tuple[list[Diagnostic], dict[str, str]]:
     project = find_project(folder / example.main)
     profiles = Profiles.of(project.sheets())
     found = [*project.diagnostics, *project.find_unknown_lints(pages.slugs()), *profiles.diagnostics]

@@ -58,7 +58,8 @@ def on_loopback(host, port, *rest, **more):
     return resolve(host, port, *rest, **more)
 socket.getaddrinfo = on_loopback
 """
-FRAME_TAKER = """#!{python}
+FRAME_TAKER = """#!/bin/sh
+exec "{python}" - "$@" <<'END'
 import sys, av
 words = sys.argv[1:]
 if words == ["-version"]:
@@ -66,6 +67,7 @@ if words == ["-version"]:
 with av.open(words[words.index("-i") + 1]) as film:
     *_, last = film.decode(video=0)
 last.to_image().save(words[-1], "JPEG")
+END
 """
 
 
@@ -90,7 +92,7 @@ def a_call(name: str = "door", **changes: Any) -> Call:
 def data_of(kind: str, program: str) -> list[dict[str, Any]]:
     """Read the clips back out of a program as its own language would."""
     if kind == "python":
-        data = program.split("\nCLIPS: list[dict[str, Any]] = ")[1].split("\n\nSUMMARY = ")[0]
+        data = program.split("\nCLIPS: list[dict[str, Any]] = ")[1].partition("\n\nSUMMARY = ")[0]
         return list(ast.literal_eval(data))
     if kind == "curl":
         lines = program.split("\n")
@@ -210,7 +212,9 @@ class Stage:
                 modules.symlink_to(Path(os.environ["KLING_FAL_JS"]) / "node_modules")
         command = {"python": [sys.executable], "curl": ["sh"], "javascript": ["node"]}[self.kind]
         environment = {**self.environment, **changes}
-        return subprocess.run([*command, path.name], cwd=self.root, env=environment, capture_output=True, text=True)
+        return subprocess.run(
+            [*command, path.name], cwd=self.root, env=environment, capture_output=True, text=True, check=False
+        )
 
     def records(self) -> list[dict[str, Any]]:
         lines = self.root.joinpath("out/requests.jsonl").read_text().splitlines()

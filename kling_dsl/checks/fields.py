@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from kling_dsl import ir, spelling
 from kling_dsl.diagnostics import Diagnostic, Note, error, rewrite, warning
 from kling_dsl.money import dollars
-from kling_dsl.profiles import Field, Profile
+from kling_dsl.profiles import Field, Profile, Value
 from kling_dsl.source import Span
 
 
@@ -135,9 +135,7 @@ def basis(profile: Profile, field: Field, *, of: str = "the limit") -> Note:
     return Note(f"{of} is {field.confidence}: {source.title}, {source.date}")
 
 
-def _check_value(
-    key: str, value: bool | int | float | str, field: Field, profile: Profile, span: Span
-) -> Iterator[Diagnostic]:
+def _check_value(key: str, value: Value, field: Field, profile: Profile, span: Span) -> Iterator[Diagnostic]:
     if field.values and value not in field.values:
         choices = [str(known) for known in field.values]
         near, sure = spelling.nearest(str(value), choices), spelling.certain(str(value), choices)

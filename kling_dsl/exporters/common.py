@@ -52,7 +52,7 @@ def has_frames(calls: Sequence[Call]) -> bool:
 
 
 def summary(calls: Sequence[Call], *, film: str) -> str:
-    """Return what a program buys and costs in one line: `The Lantern: 3 clips, 4 takes, 22 s, $9.24 in total.`"""
+    """Return what a program buys and costs, in a line such as `The Lantern: 3 clips, 22 s, $9.24 in total.`."""
     takes = sum(call.takes for call in calls)
     seconds = sum(call.seconds * call.takes for call in calls)
     cost = sum((call.cost_usd for call in calls), Decimal(0))

@@ -201,11 +201,11 @@ CHECKS: tuple[Callable[[Profile], Iterator[Mistake]], ...] = (
 
 def _date_mistakes(date: str, path: Path) -> Iterator[Mistake]:
     try:
-        day = datetime.datetime.strptime(date, "%Y-%m-%d")
+        day = datetime.date.fromisoformat(date)
     except ValueError:
         yield Mistake(path, f'is "{date}", but must be a day such as 2026-11-22')
         return
-    if not _FIRST_YEAR <= day.year <= _LAST_YEAR or len(date) != len("2026-11-22"):
+    if not _FIRST_YEAR <= day.year <= _LAST_YEAR or str(day) != date:
         yield Mistake(path, f'is "{date}", but must be a day of {_FIRST_YEAR} to {_LAST_YEAR}, such as 2026-11-22')
 
 

@@ -56,7 +56,7 @@ class Engine:
             template = self.prepare(self.file, text)
             context = template.new_context(dict(self.values))
             return self.trace.collect(template.root_render_func(context)), ()  # type: ignore[arg-type]
-        except Exception as failure:
+        except Exception as failure:  # noqa: BLE001 -- a template may raise anything, and each is a diagnostic
             return None, (self.diagnose(failure),)
 
     def load(self, name: str, parent: str) -> Template:
@@ -107,7 +107,7 @@ class Engine:
             "kling_enter_file": trace.enter_file,
             "kling_leave_file": trace.leave_file,
         }
-        exec(compiled.code, namespace)
+        exec(compiled.code, namespace)  # noqa: S102 -- what Jinja compiled in its sandbox, as Jinja itself runs it
         # The program imports Jinja's own function of this name first; ours bounds what it joins.
         namespace[str_join.__name__] = trace.join
         return Template.from_module_dict(self.environment, namespace, self.environment.globals)

@@ -296,7 +296,7 @@ class FilmEnvironment(SandboxedEnvironment):
         """Return the result of a bounded operation."""
         return combine(self.trace, operator, left, right)
 
-    def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
+    def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805 -- a film may name an argument self
         """Call one of the things that a film may call."""
         trace = __self.trace
         if isinstance(__obj, (Macro, BlockReference, LoopContext)):
