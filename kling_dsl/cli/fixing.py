@@ -12,6 +12,7 @@ import click
 
 from kling_dsl.cli.films import open_film
 from kling_dsl.diagnostics import Edit, Fix
+from kling_dsl.reports.escaping import visible
 
 MAX_ROUNDS = 5
 """A fix may uncover another mistake that has one; more rounds than this would mean that two undo each other."""
@@ -22,26 +23,35 @@ _LINE_END = re.compile("(\r\n|\r|\n)")
 def fix_films(films: Sequence[Path], *, model: str | None, values: Sequence[str], data: Sequence[str]) -> None:
     """Apply every fix to the files of the films, and say on stderr what was written."""
     for film in films:
+        written: dict[Path, int] = {}
         for _ in range(MAX_ROUNDS):
             opened = open_film(film, model=model, values=values, data=data)
             fixes = [diagnostic.fix for diagnostic in opened.compilation.diagnostics if diagnostic.fix is not None]
-            if not fixes:
-                break
+            applied = 0
             for file, edits in _by_file(fixes).items():
                 path = Path(os.path.realpath(opened.project.root / file))
                 if opened.project.relative(path) is None:
                     continue
-                _rewrite(path, apply_edits(path.read_bytes().decode("utf-8"), edits))
-                click.echo(f"{file}: {len(edits)} fix{'' if len(edits) == 1 else 'es'} written", err=True)
+                text, count = apply_edits(path.read_bytes().decode("utf-8"), edits)
+                if count:
+                    _rewrite(path, text)
+                    written[path] = written.get(path, 0) + count
+                    applied += count
+            if not applied:
+                break
+        for path, count in written.items():
+            place = visible(os.path.relpath(path))
+            click.echo(f"{place}: {count} fix{'' if count == 1 else 'es'} written", err=True)
 
 
-def apply_edits(text: str, edits: Sequence[Edit]) -> str:
-    """Return a text with edits applied; of two that overlap only the first is, and line ends stay as they are."""
+def apply_edits(text: str, edits: Sequence[Edit]) -> tuple[str, int]:
+    """Return a text with edits applied, and how many; of two that overlap only one is, and line ends stay as they are."""
     pieces = _LINE_END.split(text)
     lines, ends = pieces[::2], [*pieces[1::2], ""]
     mark = "\ufeff" if lines[0].startswith("\ufeff") else ""
     lines[0] = lines[0].removeprefix("\ufeff")
     taken = (10**9, 0)
+    count = 0
     for edit in sorted(edits, key=lambda edit: (edit.span.line, edit.span.column), reverse=True):
         span = edit.span
         if span.line != span.end_line or (span.line, span.end_column) > taken or span.line > len(lines):
@@ -49,7 +59,8 @@ def apply_edits(text: str, edits: Sequence[Edit]) -> str:
         line = lines[span.line - 1]
         lines[span.line - 1] = line[: span.column - 1] + edit.text + line[span.end_column - 1 :]
         taken = (span.line, span.column)
-    return mark + "".join(line + end for line, end in zip(lines, ends, strict=True))
+        count += 1
+    return mark + "".join(line + end for line, end in zip(lines, ends, strict=True)), count
 
 
 def _by_file(fixes: Sequence[Fix]) -> dict[str, list[Edit]]:

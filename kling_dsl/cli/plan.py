@@ -86,10 +86,17 @@ def _write(text: str, form: str, out: Path | None) -> None:
         # Text for people follows the console; JSON and pages are UTF-8 whatever the console is.
         click.echo(text if form == "text" else text.encode("utf-8"), nl=False)
         return
-    temporary = out.with_name(f".{out.name}.{os.getpid()}")
+    if out.exists() and not out.is_file():
+        # A device or a pipe is written to: putting a file into its place would break it for everyone.
+        out.write_bytes(text.encode("utf-8"))
+        return
+    place = Path(os.path.realpath(out))
+    if not place.parent.is_dir():
+        raise click.BadParameter(f"there is no folder '{out.parent}'", param_hint="--out")
+    temporary = place.with_name(f".{place.name}.{os.getpid()}")
     try:
-        temporary.write_text(text, "utf-8")
-        os.replace(temporary, out)
+        temporary.write_bytes(text.encode("utf-8"))
+        os.replace(temporary, place)
     except OSError:
         temporary.unlink(missing_ok=True)
         raise

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
 
 import msgspec
 
-from kling_dsl import checks, costs, ir, lowering, nodes, parser
-from kling_dsl.calls import shape_of
+from kling_dsl import checks, ir, lowering, nodes, parser
 from kling_dsl.compiler.loading import Loaded, Loader, to_writer
 from kling_dsl.compiler.media import MediaBook
-from kling_dsl.compiler.result import Built, Compilation, Item, Options, top_of
-from kling_dsl.diagnostics import Diagnostic, error, has_errors
-from kling_dsl.emitter import Emitter, fingerprint
-from kling_dsl.profiles import Profile
+from kling_dsl.compiler.result import Compilation, Item, Options, top_of
+from kling_dsl.compiler.units import Names, Result, UnitCompiler, passages_of
+from kling_dsl.diagnostics import Diagnostic, has_errors
 from kling_dsl.sheets import Profiles
 from kling_dsl.source import Span
 from kling_dsl.world import World
@@ -27,23 +25,9 @@ MAX_KNOWN_BLOCKS = 500_000
 """Blocks remembered before all are forgotten: an editor left open for weeks must not fill the memory."""
 
 
-class Result(msgspec.Struct, frozen=True, eq=False):
-    """A compiled unit: what it asks for, the names it uses and what is wrong with it, lines counted from its first."""
-
-    scene: lowering.Scene
-    unit: lowering.Unit
-    built: Built | None
-    used: frozenset[str]
-    diagnostics: tuple[Diagnostic, ...]
-
-
 def compile_film(path: str, world: World, options: Options, *, profiles: Profiles) -> Compilation:
     """Compile the film at a path from the project's root; whatever is wrong with it is in the result's diagnostics."""
     return Session(profiles).compile(path, world, options)
-
-
-Books = tuple[Emitter, checks.FieldBook, checks.RuleBook, costs.Pricer]
-"""What serves the requests of one model."""
 
 
 class Session:
@@ -59,7 +43,7 @@ class Session:
         self._scenes: dict[object, tuple[object, lowering.Scene, tuple[Diagnostic, ...]]] = {}
         self._casts: tuple[object, lowering.Cast, tuple[Diagnostic, ...]] | None = None
         self._films: tuple[object, lowering.Scene, tuple[Diagnostic, ...]] | None = None
-        self._emitters: dict[str, Books] = {}
+        self._units: UnitCompiler | None = None
         self._book: MediaBook | None = None
         self._kept: object = None
         self._options = Options()
@@ -112,7 +96,7 @@ class Session:
         if self._book is None or options != self._options or not self._book.is_current(world):
             self._book = MediaBook(world)
             self._results = {}
-            self._emitters = {}
+            self._units = UnitCompiler(self.profiles, self._book, options.words_per_second)
             self._options = options
         self._book.world = world
 
@@ -159,23 +143,27 @@ class Session:
         path = film.screenplay.file
         before, self._results = self._results, {}
         scenes: dict[object, tuple[object, lowering.Scene, tuple[Diagnostic, ...]]] = {}
-        characters = {reference.name for reference in scene.cast.capitals.values()}
-        caseless = tuple(sorted(name for name in characters if name.upper() == name.lower()))
-        names = frozenset(characters.difference(caseless))
+        names = _names_of(scene.cast)
         here = scene
         heading: nodes.Placed | None = None
-        results: list[Result] = []
+        found_units: list[tuple[object, lowering.Unit]] = []
+        fresh: dict[object, tuple[lowering.Unit, lowering.Scene]] = {}
         for unit in lowering.group_units(film.screenplay, found.append):
             if unit.heading is not heading:
                 heading = unit.heading
                 here = self._enter(scene, heading, scenes)
             key: object = (id(here), id(unit.members[0][1]))
             if len(unit.members) > 1:
-                key = (id(here), *((offset, id(block)) for offset, block in unit.members))
-            result = before.get(key) or self._results.get(key)
-            if result is None:
-                result = self._compile_unit(unit, here, names, caseless)
-            elif result.unit.line != unit.line:
+                key = (id(here), *[(offset, id(block)) for offset, block in unit.members])
+            found_units.append((key, unit))
+            if key not in before:
+                fresh[key] = (unit, here)
+        assert self._units is not None, "a compiler of units is made before there are units"
+        made = dict(zip(fresh, self._units.compile_units(tuple(fresh.values()), names), strict=True))
+        results: list[Result] = []
+        for key, unit in found_units:
+            result = before.get(key) or made[key]
+            if result.unit.line != unit.line:
                 result = msgspec.structs.replace(result, unit=unit)
             self._results[key] = result
             results.append(result)
@@ -187,8 +175,9 @@ class Session:
                 self._enter(scene, placed, scenes)
                 found += (d.moved(path, placed.line) for d in scenes[id(placed.block)][2])
             if type(node) in (nodes.Heading, nodes.TitlePage):
-                for passage in _passages(node):
-                    found += (d.moved(path, placed.line) for d in checks.check_prose(passage, names, caseless))
+                for passage in passages_of(node):
+                    lints = checks.check_prose(passage, names.cased, names.caseless)
+                    found += (d.moved(path, placed.line) for d in lints)
         self._scenes = scenes
         return results
 
@@ -207,75 +196,6 @@ class Session:
             known = (heading.block, *lowering.enter_scene(film, heading.block.node))
         scenes[key] = known
         return known[1]
-
-    def _compile_unit(
-        self, unit: lowering.Unit, scene: lowering.Scene, names: frozenset[str], caseless: tuple[str, ...]
-    ) -> Result:
-        """Run one unit through the passes: lower, emit, check, price."""
-        request, used, found = lowering.lower_unit(unit, scene)
-        diagnostics = list(found)
-        built = None
-        for offset, block in unit.members:
-            for passage in _passages(block.node):
-                for lint in checks.check_prose(passage, names, caseless):
-                    diagnostics.append(lint.moved("", offset))
-        if request is not None:
-            profile = self.profiles.get(request.model)
-            assert profile is not None, "a request is lowered only with its sheet"
-            emitter, fields, rules, pricer = self._for_model(profile)
-            emission = emitter.emit(request)
-            told = all(shot.prompt for shot in request.shots)
-            shape = shape_of(emission.arguments)
-            diagnostics += fields.check(request)
-            if told:
-                diagnostics += rules.check(request, emission.arguments, shape)
-            diagnostics += checks.check_speech(request, profile, self._options.words_per_second)
-            diagnostics += self._check_frames(request, profile)
-            cost = self._price(request, emission.arguments, shape, pricer, diagnostics)
-            mark = "" if emission.after else fingerprint(profile.endpoint, emission.digested)
-            built = Built(request, emission, mark, cost)
-        return Result(scene, unit, built, used, tuple(diagnostics))
-
-    def _for_model(self, profile: Profile) -> Books:
-        known = self._emitters.get(profile.name)
-        if known is None:
-            assert self._book is not None, "a book is opened before a unit is compiled"
-            known = (
-                Emitter(profile, self._book),
-                checks.FieldBook(profile),
-                checks.RuleBook(profile, self._book),
-                costs.Pricer(profile),
-            )
-            self._emitters[profile.name] = known
-        return known
-
-    def _check_frames(self, request: ir.Request, profile: Profile) -> Iterator[Diagnostic]:
-        assert self._book is not None, "a book is opened before a unit is compiled"
-        for frame in (request.start, request.end):
-            if isinstance(frame, ir.File):
-                yield from self._book.check_file(frame, (profile,), video=False)
-
-    def _price(
-        self,
-        request: ir.Request,
-        arguments: dict[str, object],
-        shape: object,
-        pricer: costs.Pricer,
-        diagnostics: list[Diagnostic],
-    ) -> costs.Cost | None:
-        assert self._book is not None, "a book is opened before a unit is compiled"
-        seconds = self._book.video_seconds if len(pricer.profile.billing.seconds) > 1 else {}
-        cost = pricer.price(arguments, shape, seconds)
-        if cost is None:
-            diagnostics.append(
-                error(
-                    "price-unknown",
-                    f'"{request.id}" is billed for the length of its input video too, and that is not known',
-                    request.span,
-                    hint="use a file of the project, and install the extra `media` (`pip install 'kling-dsl[media]'`)",
-                )
-            )
-        return cost
 
     def _check_film(
         self,
@@ -329,27 +249,16 @@ class Session:
         )
 
 
+def _names_of(cast: lowering.Cast) -> Names:
+    characters = {reference.name for reference in cast.capitals.values()}
+    caseless = sorted(name for name in characters if name.upper() == name.lower())
+    return Names(frozenset(characters.difference(caseless)), tuple(caseless))
+
+
 def _collect(file: Loaded, found: list[Diagnostic]) -> None:
     for placed in file.screenplay.blocks:
         for diagnostic in placed.block.diagnostics:
             found.append(diagnostic.moved(file.screenplay.file, placed.line))
-
-
-def _passages(node: nodes.Node | None) -> Iterable[nodes.Passage]:
-    if type(node) is nodes.Shot:
-        if node.camera is not None:
-            yield node.camera
-        for part in node.body:
-            if type(part) is nodes.Passage:
-                yield part
-    if isinstance(node, nodes.Shot | nodes.Clip | nodes.Heading):
-        for attribute in node.attributes:
-            if attribute.key.value == "look":
-                yield nodes.Passage(attribute.value.value, attribute.value.line, attribute.value.column)
-    elif isinstance(node, nodes.TitlePage):
-        for entry in node.entries:
-            if entry.key.value == "Look":
-                yield nodes.Passage(entry.value.value, entry.value.line, entry.value.column)
 
 
 def _entry_span(film: Loaded, key: str, path: str) -> Span:

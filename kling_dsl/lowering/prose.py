@@ -17,7 +17,6 @@ _MARK = Rare(
     r"(?P<at>@@)|(?<!\w)@(?P<name>)|\\(?P<literal>\#|\[\[)|(?P<note>\[\[)|^[ \t]*(?P<bang>!)|(?P<voice><<<\s*voice[^>\n]*>>>)",
     re.MULTILINE,
 )
-_AT = re.compile(r"@")
 _BY_HAND = Rare(r"(?:Element|Image|Video|Voice)[0-9]+\Z", re.IGNORECASE)
 _SENTENCE_ENDS = (".", "!", "?", "…", "。", "！", "？", '."', '!"', '?"', ".”", "!”", "?”")
 _TRANSITIONS = frozenset(
@@ -137,13 +136,14 @@ class Binder:
         raw = passage.raw
         parts: list[str] = []
         position = 0
-        for match in _AT.finditer(raw):
-            start = match.start()
-            if start and (raw[start - 1].isalnum() or raw[start - 1] == "_"):
-                continue
-            word, taken = self._mention(passage, start, offset)
-            parts += (raw[position:start], word)
-            position = start + 1 + taken
+        start = raw.find("@")
+        while start >= 0:
+            if start == 0 or not (raw[start - 1].isalnum() or raw[start - 1] == "_"):
+                word, taken = self._mention(passage, start, offset)
+                parts.append(raw[position:start])
+                parts.append(word)
+                position = start + 1 + taken
+            start = raw.find("@", start + 1)
         parts.append(raw[position:])
         return "".join(parts)
 
@@ -186,6 +186,8 @@ class Binder:
     def _mention(self, passage: nodes.Passage, start: int, offset: int | None) -> tuple[str, int]:
         """Return what stands for the mention whose @ is at `start`, and how many characters its name takes."""
         run = name_run(passage.raw, start + 1)
+        if (binding := self.bound.get(run)) is not None:
+            return binding.tag, len(run)
         found = self.cast.find(run)
         if found is None:
             self._say(offset, unknown_reference(run, passage.span(start, start + 1 + len(run)), self.cast))
