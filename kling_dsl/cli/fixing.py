@@ -45,7 +45,7 @@ def fix_films(films: Sequence[Path], *, model: str | None, values: Sequence[str]
 
 
 def apply_edits(text: str, edits: Sequence[Edit]) -> tuple[str, int]:
-    """Return a text with edits applied, and how many; of two that overlap only one is, and line ends stay as they are."""
+    """Return a text with edits applied, and how many: of two that overlap only one is, and line ends stay the same."""
     pieces = _LINE_END.split(text)
     lines, ends = pieces[::2], [*pieces[1::2], ""]
     mark = "\ufeff" if lines[0].startswith("\ufeff") else ""

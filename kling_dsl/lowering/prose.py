@@ -98,6 +98,7 @@ class Binder:
         raw = passage.raw
         if not ("\\" in raw or "!" in raw or "[[" in raw or "<<<" in raw or "@@" in raw):
             return " ".join((self._plain_mentions(passage, offset) if "@" in raw else raw).split())
+        closed = True
         parts: list[str] = []
         position = 0
         match = _MARK().search(raw)
@@ -110,8 +111,10 @@ class Binder:
                 parts.append(word)
                 end = start + 1 + taken
             elif group == "note":
-                close = raw.find("]]", end)
+                # Once a note was not closed, no later one is; looking again for each would take the square of the text.
+                close = raw.find("]]", end) if closed else -1
                 if close < 0:
+                    closed = False
                     parts.append(match[0])
                 else:
                     parts[-1] = parts[-1].rstrip()
@@ -253,6 +256,7 @@ class Binder:
         parts: list[str] = []
         raw = passage.raw
         position = 0
+        closed = True
         match = _MARK().search(raw)
         while match:
             start, end = match.span()
@@ -262,9 +266,14 @@ class Binder:
                 end += len(name)
                 self._say(offset, _reference_in_dialogue(name, passage.span(start, end)))
                 parts.append(name)
-            elif match.lastgroup == "note" and (close := raw.find("]]", end)) >= 0:
-                parts[-1] = parts[-1].rstrip()
-                end = close + 2
+            elif match.lastgroup == "note":
+                close = raw.find("]]", end) if closed else -1
+                if close < 0:
+                    closed = False
+                    parts.append(match[0])
+                else:
+                    parts[-1] = parts[-1].rstrip()
+                    end = close + 2
             elif match.lastgroup == "voice":
                 self._say(offset, _by_hand(match[0], passage.span(start, end)))
             else:

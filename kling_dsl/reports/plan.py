@@ -63,6 +63,8 @@ class Basis(msgspec.Struct, frozen=True):
     usd_per_second: Decimal
     condition: str
     """When this price holds and another does not, in words; empty when the model has one price."""
+    billed: str
+    """Which seconds are billed, in words; empty when they are those of the clip."""
     confidence: str
     date: str
     days: int
@@ -184,6 +186,7 @@ def render_plan_json(plan: Plan) -> bytes:
                 "model": basis.model,
                 "usd_per_second": decimal_string(basis.usd_per_second),
                 "condition": basis.condition,
+                "billed": basis.billed,
                 "confidence": basis.confidence,
                 "date": basis.date,
                 "old": basis.is_old,
@@ -211,7 +214,8 @@ def closing_lines(plan: Plan) -> tuple[tuple[str, str], ...]:
     for basis in plan.prices:
         age = f"; {basis.days} days old, look it up before you buy" if basis.is_old else ""
         when = f" {basis.condition}" if basis.condition else ""
-        price = f"{dollars(basis.usd_per_second)} a second on {basis.model}{when} ({basis.confidence})"
+        billed = f" {basis.billed}," if basis.billed else ""
+        price = f"{dollars(basis.usd_per_second)} a second{billed} on {basis.model}{when} ({basis.confidence})"
         lines.append(("price", f"{price}, read {basis.date}{age}: {basis.source}, {basis.url}"))
     return tuple(lines)
 
@@ -262,16 +266,15 @@ def _drafts(compilation: Compilation) -> list[Quote]:
 
 
 def _prices(compilation: Compilation, today: date) -> list[Basis]:
-    found: dict[tuple[str, Decimal, str], Basis] = {}
+    found: dict[Basis, None] = {}
     models = {model.name: model for model in compilation.models}
+    seen: set[tuple[str, int]] = set()
     for item in compilation.items:
         cost = item.built.cost
-        if cost is not None:
-            profile = models[item.built.request.model]
-            key = (profile.name, cost.price.usd_per_second, cost.price.source)
-            if key not in found:
-                found[key] = _basis(profile, cost, today)
-    return list(found.values())
+        if cost is not None and (key := (item.built.request.model, id(cost.price))) not in seen:
+            seen.add(key)
+            found[_basis(models[item.built.request.model], cost, today)] = None
+    return list(found)
 
 
 def _basis(profile: Profile, cost: Cost, today: date) -> Basis:
@@ -280,11 +283,30 @@ def _basis(profile: Profile, cost: Cost, today: date) -> Basis:
         model=profile.name,
         usd_per_second=cost.price.usd_per_second,
         condition=_condition(cost.price, profile),
+        billed=_billed(profile),
         confidence=cost.price.confidence,
         date=source.date,
         days=(today - date.fromisoformat(source.date)).days,
         source=source.title,
         url=source.url,
+    )
+
+
+def _billed(profile: Profile) -> str:
+    """Return which seconds the model bills, where they are not simply those of the clip."""
+    billing = profile.billing
+    words = f"of {' and '.join(_named_seconds(path, profile) for path in billing.seconds)}"
+    least = f"at least {billing.minimum_seconds} s a take" if billing.minimum_seconds else ""
+    if billing.seconds == ("output",):
+        return least
+    return f"{words}, {least}" if least else words
+
+
+def _named_seconds(path: str, profile: Profile) -> str:
+    if path == "output":
+        return "the clip"
+    return {"videos": "the videos it is given", "element-video": "its elements' videos"}.get(
+        profile.paths[path].role or "", path
     )
 
 
