@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from kling_dsl import spelling
-from kling_dsl.diagnostics import Diagnostic, Edit, Fix, error, rewrite, warning
+from kling_dsl.diagnostics import error, rewrite
 from kling_dsl.nodes import (
     Attribute,
     Body,
@@ -26,46 +25,20 @@ from kling_dsl.nodes import (
     TitlePage,
 )
 from kling_dsl.patterns import Rare
-from kling_dsl.source import Span, Text
-
-TITLE_KEYS = (
-    "Title",
-    "Author",
-    "Model",
-    "Aspect",
-    "Audio",
-    "Duration",
-    "Takes",
-    "Budget",
-    "Look",
-    "Headings",
-    "Param",
-    "Data",
-    "Format",
+from kling_dsl.slips import (
+    INDENTED_WORD,
+    LABEL,
+    NOTE,
+    SUSPECT,
+    Piece,
+    Report,
+    judge_prose,
+    report_misplaced_attribute,
+    report_misplaced_key,
+    report_stray_text,
 )
-DEFINITION_KEYS = ("front", "angles", "video", "voice", "image")
-SCENE_KEYS = ("look", "audio", "aspect", "model", "takes", "with")
-SHOT_KEYS = (*SCENE_KEYS, "start", "end", "type")
-_MARGIN_KEYS = frozenset((*DEFINITION_KEYS, *SHOT_KEYS))
-_KEYWORDS = ("SHOT", "CLIP", "END", "CHARACTER", "PROP", "PLACE", "STYLE", "IMPORT", "EXPECT")
-
-Report = Callable[[Diagnostic], None]
-
-
-class Piece(NamedTuple):
-    """A terminal of the grammar as the writer wrote it: `line` counts from 0 in its block, `column` from 1."""
-
-    kind: str
-    text: str
-    line: int
-    column: int
-
-    def after(self, start: str) -> Text:
-        """Return what follows the piece's first characters, without the blanks around it."""
-        rest = self.text[len(start) :]
-        bare = rest.lstrip(" \t")
-        return Text(bare.rstrip(), self.line, self.column + len(self.text) - len(bare))
-
+from kling_dsl.source import Span, Text
+from kling_dsl.vocabulary import TITLE_KEYS
 
 _UNIT = re.compile(
     r"(?:SHOT|CLIP)(?:[ \t]+(?P<id>(?![0-9])[^\s]+))?"
@@ -77,22 +50,7 @@ _MAX_DIGITS = 7
 _LENGTH = re.compile(r"([0-9]+)(?:[.,]([0-9]+))?[ \t]?([a-zA-Z]*)\Z")
 _ATTRIBUTE = re.compile(r"([ \t]*)([^\W\d_][\w-]*)[ \t]*:[ \t]*(.*?)[ \t]*\n\Z", re.DOTALL)
 _CUE = Rare(r"[ \t]*([^\s:：(][^\n:：(]*?)[ \t]*(?:\(([^()\n]*)\))?[ \t]*[:：][ \t]*")
-_INDENTED_WORD = Rare(r"[ \t]+([^\W\d_A-Z][\w-]*)[ \t]*:")
-_LABEL = Rare(r"([A-Za-z]+)(?:[ \t]+[\w-]+)?[ \t]*:")
-_SUSPECT = re.compile(
-    r"^[ \t]*(?:[A-Z]{3,}|(?i:shot|clip|end[ \t]+clip|character|prop|place|style|import|expect|int|ext|est|i/e))(?=\W)",
-    re.MULTILINE,
-)
-_OTHER_CASE = Rare(
-    r"(?i:(?P<unit>shot|clip)[ \t]+(?:[\w-]+[ \t]*\n|[\w-]+[ \t]+[0-9])"
-    r"|(?P<close>end[ \t]+clip)[ \t]*\n"
-    r"|(?P<kind>character|prop|place|style)[ \t]+\w+[ \t]*\n"
-    r"|(?P<load>import)[ \t]+\S+\.kling[ \t]*\n"
-    r"|(?P<test>expect)[ \t][^\n]*[<>=$]"
-    r"|(?P<heading>int\.?/ext\.|i/e\.|int\.|ext\.|est\.)[ \t])"
-)
 _BLANK_LINE = re.compile(r"\n(?:[ \t]*\n)+")
-_NOTE = Rare(r"\[\[.*?\]\]", re.DOTALL)
 _END_CLIP = Rare(r"END[ \t]+CLIP")
 _HEADING_NUMBER = re.compile(r"[ \t]*#([\w.-]+)#[ \t]*\Z")
 
@@ -102,15 +60,15 @@ def build_title_page(pieces: Sequence[Piece], report: Report) -> TitlePage:
     entries: list[Entry] = []
     for piece in pieces:
         if piece.kind == "ENTRY":
-            if not _NOTE().sub("", piece.text).strip():
+            if not NOTE().sub("", piece.text).strip():
                 continue
-            if _SUSPECT.match(piece.text) and _judge_prose(Passage(piece.text, piece.line, piece.column), report):
+            if SUSPECT.match(piece.text) and judge_prose(Passage(piece.text, piece.line, piece.column), report):
                 # What follows belongs to the construct that was meant; one mistake is reported once.
                 break
             if entry := _entry(piece, report):
                 entries.append(entry)
-        elif piece.kind in ("PROSE", "LABELLED"):
-            _stray(piece, report, "belongs to no shot")
+        else:
+            report_stray_text(piece, report, "belongs to no shot")
     return TitlePage(tuple(entries))
 
 
@@ -118,7 +76,7 @@ def build_import(pieces: Sequence[Piece], report: Report) -> Import | None:
     """Build an import."""
     path = pieces[0].after("import")
     for piece in pieces[1:]:
-        _stray_if_text(piece, report, "stands under an import and belongs to no shot")
+        report_stray_text(piece, report, "stands under an import and belongs to no shot")
     if not path.value.endswith(".kling"):
         span = path.span if path.value else Span("", 0, 1, 0, 7)
         report(
@@ -163,7 +121,7 @@ def build_heading(pieces: Sequence[Piece], report: Report) -> Heading:
     if raw.startswith("."):
         raw, column = raw[1:], column + 1
     for piece in pieces[1:]:
-        _stray_if_text(piece, report, "stands under a scene heading and belongs to no shot")
+        report_stray_text(piece, report, "stands under a scene heading and belongs to no shot")
     return Heading(Passage(raw, first.line, column), number, _attributes(pieces))
 
 
@@ -176,8 +134,8 @@ def build_shot(pieces: Sequence[Piece], report: Report) -> Shot | None:
         kind = piece.kind
         if kind == "PROSE":
             passage = Passage(piece.text, piece.line, piece.column)
-            if _SUSPECT.search(piece.text):
-                _judge_prose(passage, report)
+            if SUSPECT.search(piece.text):
+                judge_prose(passage, report)
             _add_paragraphs(passage, body)
         elif kind == "BLANK":
             body.append(_BREAK)
@@ -205,7 +163,9 @@ def build_clip(pieces: Sequence[Piece], report: Report) -> Clip | None:
             )
         )
     for piece in pieces[1:]:
-        _stray_if_text(piece, report, "stands in a CLIP before its first SHOT and belongs to no shot", "text-in-clip")
+        report_stray_text(
+            piece, report, "stands in a CLIP before its first SHOT and belongs to no shot", "text-in-clip"
+        )
     if not _is_id(name, "CLIP", report):
         return None
     assert name is not None
@@ -218,7 +178,7 @@ def build_end_clip(pieces: Sequence[Piece], report: Report) -> EndClip:
     if rest.value:
         report(error("clip-words", "END CLIP takes nothing after it", rest.span, hint="delete the rest of the line"))
     for piece in pieces[1:]:
-        _stray_if_text(piece, report, "stands after END CLIP and belongs to no shot")
+        report_stray_text(piece, report, "stands after END CLIP and belongs to no shot")
     return EndClip()
 
 
@@ -369,8 +329,8 @@ def _attribute(piece: Piece) -> Attribute:
 def _description(pieces: Sequence[Piece], report: Report) -> Body:
     body: list[Passage | Dialogue | Break] = []
     for piece in pieces:
-        if piece.kind == "LABELLED" and (match := _INDENTED_WORD().match(piece.text)):
-            _report_misplaced_attribute(piece, match, report)
+        if piece.kind == "LABELLED" and (match := INDENTED_WORD().match(piece.text)):
+            report_misplaced_attribute(piece, match, report)
         elif piece.kind in ("PROSE", "LABELLED"):
             _add_paragraphs(Passage(piece.text, piece.line, piece.column), body)
         elif piece.kind == "BLANK":
@@ -387,7 +347,7 @@ def _add_paragraphs(passage: Passage, body: list[Passage | Dialogue | Break]) ->
         if raw.count("\n", len(text)) > 1:
             body.append(_BREAK)
         return
-    seen = _NOTE().sub(lambda note: "." * len(note[0]), raw) if "[[" in raw else raw
+    seen = NOTE().sub(lambda note: "." * len(note[0]), raw) if "[[" in raw else raw
     start = 0
     for match in _BLANK_LINE.finditer(seen):
         body += (Passage(raw[start : match.start() + 1], passage.line + raw.count("\n", 0, start), 1), _BREAK)
@@ -399,15 +359,15 @@ def _add_paragraphs(passage: Passage, body: list[Passage | Dialogue | Break]) ->
 def _labelled(piece: Piece, report: Report) -> Passage | Dialogue:
     text = piece.text
     prose = Passage(text, piece.line, piece.column)
-    if match := _INDENTED_WORD().match(text):
-        _report_misplaced_attribute(piece, match, report)
+    if match := INDENTED_WORD().match(text):
+        report_misplaced_attribute(piece, match, report)
         return prose
     if (match := _CUE().match(text)) and _is_capitals(match[1]):
         name = Text(match[1], piece.line, piece.column + match.start(1))
         manner = Text(match[2].strip(), piece.line, piece.column + match.start(2)) if match[2] is not None else None
         return Dialogue(name, manner, Passage(text[match.end() :], piece.line, piece.column + match.end()))
-    if (match := _LABEL().match(text)) and not _report_misplaced_key(piece, match, report) and _SUSPECT.match(text):
-        _judge_prose(prose, report)
+    if (match := LABEL().match(text)) and not report_misplaced_key(piece, match, report) and SUSPECT.match(text):
+        judge_prose(prose, report)
     return prose
 
 
@@ -418,127 +378,3 @@ def _is_capitals(name: str) -> bool:
         return True
     # A script without letter case: one word of it before a colon reads as a cue.
     return name.isidentifier()
-
-
-def _report_misplaced_key(piece: Piece, match: re.Match[str], report: Report) -> bool:
-    word = match[1]
-    place = Text(word, piece.line, piece.column)
-    if word in TITLE_KEYS:
-        report(
-            error(
-                "misplaced-title-key",
-                f"{word}: belongs on the title page, and the title page ended with the first blank line",
-                place.span,
-                hint="move it above that blank line, or begin the line with ! to send it as prose",
-            )
-        )
-        return True
-    if word in _MARGIN_KEYS:
-        report(
-            error(
-                "misplaced-attribute",
-                f"{word}: is an attribute, but it is not indented",
-                place.span,
-                hint="indent it, straight under the line it belongs to, or begin the line with ! to send it as prose",
-            )
-        )
-        return True
-    return False
-
-
-def _report_misplaced_attribute(piece: Piece, match: re.Match[str], report: Report) -> None:
-    report(
-        error(
-            "misplaced-attribute",
-            f"{match[1]}: looks like an attribute, but it does not stand straight under the line it belongs to",
-            Text(match[1], piece.line, piece.column + match.start(1)).span,
-            hint="move it up, above the prose and any blank line, or begin the line with ! to send it as prose",
-        )
-    )
-
-
-def _stray_if_text(piece: Piece, report: Report, where: str, slug: str = "text-outside-shot") -> None:
-    if piece.kind in ("PROSE", "LABELLED"):
-        _stray(piece, report, where, slug)
-
-
-def _stray(piece: Piece, report: Report, where: str, slug: str = "text-outside-shot") -> None:
-    """Report text that no shot holds, unless it is made of notes alone."""
-    if piece.kind == "LABELLED":
-        if match := _INDENTED_WORD().match(piece.text):
-            _report_misplaced_attribute(piece, match, report)
-            return
-        if (match := _LABEL().match(piece.text)) and _report_misplaced_key(piece, match, report):
-            return
-    bare = _NOTE().sub(lambda note: "\n" * note[0].count("\n"), piece.text)
-    if not bare.strip():
-        return
-    passage = Passage(piece.text, piece.line, piece.column)
-    if _SUSPECT.search(piece.text) and _judge_prose(passage, report):
-        return
-    blank = len(bare) - len(bare.lstrip())
-    line = piece.line + bare.count("\n", 0, blank)
-    first = piece.text.split("\n")[line - piece.line].rstrip()
-    start = len(first) - len(first.lstrip())
-    report(
-        error(
-            slug,
-            f"this text {where}, so it would never be sent",
-            Span("", line, piece.column + start, line, piece.column + len(first)),
-            hint="put it under a SHOT line, make it a note [[ … ]], or comment it out with #",
-        )
-    )
-
-
-def _judge_prose(passage: Passage, report: Report) -> bool:
-    """Report lines of prose that were most likely meant as constructs; say whether an error was among them."""
-    failed = False
-    raw = _NOTE().sub(lambda note: "." * len(note[0]), passage.raw)
-    match = _SUSPECT.search(raw)
-    while match:
-        start = match.start() + len(match.group()) - len(match.group().lstrip(" \t"))
-        word = raw[start : match.end()]
-        if other := _OTHER_CASE().match(raw, start):
-            failed = True
-            _report_case(passage, other, match.start(), report)
-        elif start == match.start() and word.isupper() and (near := spelling.nearest(word, _KEYWORDS, within=2)):
-            shown = "END CLIP" if near == "END" else "import" if near == "IMPORT" else near
-            report(
-                warning(
-                    "keyword-lookalike",
-                    f"{word} is read as prose and sent, but it is close to the keyword {shown}",
-                    passage.span(start, match.end()),
-                    hint=f"write {shown} if you meant it, or begin the line with ! if it is prose",
-                )
-            )
-        match = _SUSPECT.search(raw, match.end())
-    return failed
-
-
-def _report_case(passage: Passage, match: re.Match[str], line: int, report: Report) -> None:
-    """Report a construct in another case than its keyword's, or one that does not begin at the margin (at `line`)."""
-    group = match.lastgroup or ""
-    word = match[group]
-    right = "import" if group == "load" else word.upper()
-    if match.start() > line:
-        report(
-            error(
-                "indented-keyword",
-                f"{right} begins at the margin, and an indented line is prose",
-                passage.span(match.start(group), match.end(group)),
-                hint="delete the blanks before it, or begin the line with ! if it is prose",
-                fix=Fix("delete the blanks before it", (Edit(passage.span(line, match.start()), ""),)),
-            )
-        )
-        return
-    if word == right:
-        return
-    report(
-        error(
-            "keyword-case",
-            f'"{word}" is written {right}',
-            passage.span(match.start(group), match.end(group)),
-            hint=f"did you mean {right}? Begin the line with ! if it is prose",
-            fix=rewrite(passage.span(match.start(group), match.end(group)), right),
-        )
-    )

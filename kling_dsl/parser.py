@@ -9,10 +9,9 @@ import contextlib
 import re
 from collections.abc import Callable, Iterator
 from functools import cache
-from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from kling_dsl import blocks, nodes, resources, saved
+from kling_dsl import blocks, nodes, resources, saved, slips
 from kling_dsl.diagnostics import Diagnostic, error, warning
 from kling_dsl.source import Span, span_of_offsets
 
@@ -22,6 +21,10 @@ if TYPE_CHECKING:
 MAX_LINE_CHARACTERS = 100_000
 """Far beyond any prompt; what is longer is no screenplay, and a bound on it keeps every scan of a line short."""
 
+MAX_BLOCK_CHARACTERS = 200_000
+"""Comments apart, some eighty times the longest prompt; a bound on it keeps every pass over a block short."""
+
+_WIDEST = 2**63 - 1
 BATCH_SIZE = 256
 """Blocks that are read before their nodes are built: a fifth faster than going to and fro for each block."""
 
@@ -90,7 +93,7 @@ class _Draft(NamedTuple):
 
     text: str
     rule: str
-    pieces: list[blocks.Piece] | None
+    pieces: list[slips.Piece] | None
     found: list[Diagnostic]
 
 
@@ -100,7 +103,7 @@ def _read_block(text: str, rule: str) -> _Draft:
         found += _bad_characters(text)
     masked, unclosed = _mask_notes(text)
     found += unclosed
-    if len(text) > MAX_LINE_CHARACTERS and (long := _long_line(text)):
+    if len(text) > MAX_LINE_CHARACTERS and (long := _too_long(text)):
         return _Draft(text, rule, None, [*found, long])
     parse_block, unfit = _lark()
     try:
@@ -109,17 +112,17 @@ def _read_block(text: str, rule: str) -> _Draft:
         found.append(_misfit(text, rule, getattr(problem, "pos_in_stream", None) or 0))
         return _Draft(text, rule, None, found)
     tokens = cast("list[Token]", tree.children)
-    whole = masked is text
-    pieces = [
-        blocks.Piece(
-            token.type,
-            str(token) if whole else text[token.start_pos : token.end_pos],
-            (token.line or 1) - 1,
-            token.column or 1,
-        )
-        for token in tokens
-    ]
+    if masked is text:
+        pieces = [slips.Piece(t.type, str(t), (t.line or 1) - 1, t.column or 1) for t in tokens]
+    else:
+        pieces = [_unmasked(token, text) for token in tokens]
     return _Draft(text, rule, pieces, found)
+
+
+def _unmasked(token: Token, text: str) -> slips.Piece:
+    """Return the piece of a token from a block with notes, whose lines the lexer could not count."""
+    start, end = token.start_pos or 0, token.end_pos or 0
+    return slips.Piece(token.type, text[start:end], text.count("\n", 0, start), start - text.rfind("\n", 0, start))
 
 
 def _build_block(draft: _Draft) -> nodes.Block:
@@ -186,7 +189,8 @@ def _bad_characters(text: str) -> Iterator[Diagnostic]:
         )
 
 
-def _long_line(text: str) -> Diagnostic | None:
+def _too_long(text: str) -> Diagnostic | None:
+    total = 0
     for number, line in enumerate(text.split("\n")):
         if len(line) > MAX_LINE_CHARACTERS:
             return error(
@@ -195,6 +199,14 @@ def _long_line(text: str) -> Diagnostic | None:
                 Span("", number, 1, number, 2),
                 hint="break it into lines: they are joined with one space",
             )
+        total += 0 if line.lstrip(" \t").startswith("#") else len(line)
+    if total > MAX_BLOCK_CHARACTERS:
+        return error(
+            "block-too-long",
+            f"what begins here has {total:,} characters, and {MAX_BLOCK_CHARACTERS:,} are the most that are read",
+            Span("", 0, 1, 0, 2),
+            hint="split it: begin a new SHOT, a new definition or a new scene",
+        )
     return None
 
 
@@ -208,16 +220,37 @@ def _lark() -> tuple[Callable[[str, str], Any], type[Exception]]:
 
 @cache
 def grammar() -> Lark:
-    """Return the parser made from `grammar/kling.lark`, from its saved form where there is one."""
+    """Return the parser made from `grammar/kling.lark`, from its saved form where there is one.
+
+    Lark would save and load itself as a pickle, which runs what it reads; the saved form is plain data, kept as such.
+    """
     import lark
+    import msgspec
 
     text = resources.grammar_path().read_text("utf-8")
-    key = saved.key_of(text, lark.__version__, ",".join(blocks.BUILDERS))
+    key = saved.key_of("plain", text, lark.__version__, ",".join(blocks.BUILDERS))
     if payload := saved.load("grammar", key):
         with contextlib.suppress(Exception):  # a saved form that does not load is as good as none
-            return lark.Lark.load(BytesIO(payload))
+            return lark.Lark.load(msgspec.msgpack.decode(payload, strict=False))
     parser = lark.Lark(text, parser="lalr", lexer="contextual", start=list(blocks.BUILDERS), maybe_placeholders=False)
+    saved.store("grammar", key, msgspec.msgpack.encode(_plain_form(parser)))
+    return parser
+
+
+def _plain_form(parser: Lark) -> object:
+    """Return what Lark saves of itself, as the mappings, lists, texts and numbers that it is made of."""
+    import pickle
+    from io import BytesIO
+
     buffer = BytesIO()
     parser.save(buffer)
-    saved.store("grammar", key, buffer.getvalue())
-    return parser
+    return _within_reach(pickle.loads(buffer.getvalue()))  # noqa: S301 -- made just above, and read from nowhere else
+
+
+def _within_reach(value: object) -> object:
+    """Return plain data with the widths of endless patterns, which are only compared, cut to what can be saved."""
+    if isinstance(value, dict):
+        return {_within_reach(key): _within_reach(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_within_reach(part) for part in value]
+    return min(value, _WIDEST) if isinstance(value, int) and not isinstance(value, bool) else value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import sys
 
 _DIGEST_SIZE = 32
@@ -17,7 +18,8 @@ def cache_folder() -> str:
         return chosen
     if _PLATFORM == "linux":
         # What platformdirs answers here, without the 30 ms that importing it costs each run.
-        return os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "kling-dsl")
+        base = os.environ.get("XDG_CACHE_HOME", "")
+        return os.path.join(base if os.path.isabs(base) else os.path.expanduser("~/.cache"), "kling-dsl")
     return _elsewhere()
 
 
@@ -29,8 +31,11 @@ def _elsewhere() -> str:
 
 def load(kind: str, key: str) -> bytes | None:
     """Return what `store` kept under this kind and key, or None when there is nothing or it was damaged."""
+    path = _path(kind, key)
+    if path is None:
+        return None
     try:
-        with open(_path(kind, key), "rb") as file:
+        with open(path, "rb", opener=_open_own) as file:
             content = file.read()
     except (OSError, ValueError):
         return None
@@ -41,10 +46,12 @@ def load(kind: str, key: str) -> bytes | None:
 def store(kind: str, key: str, payload: bytes) -> None:
     """Keep a payload under a kind and key; a full disk or a read-only folder loses nothing but time."""
     path = _path(kind, key)
+    if path is None:
+        return
     temporary = f"{path}.{os.getpid()}"
     try:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        with open(temporary, "wb") as file:
+        with open(temporary, "wb", opener=_open_new) as file:
             file.write(hashlib.sha256(payload).digest() + payload)
         os.replace(temporary, path)
     except OSError:
@@ -64,5 +71,26 @@ def key_of(*parts: str | bytes) -> str:
     return digest.hexdigest()
 
 
-def _path(kind: str, key: str) -> str:
-    return os.path.join(cache_folder(), kind, key)
+def _path(kind: str, key: str) -> str | None:
+    """Return where a payload is kept; None without a home, where the folder would be one of whatever project is open."""
+    folder = cache_folder()
+    return os.path.join(folder, kind, key) if os.environ.get("KLING_CACHE_DIR") or os.path.isabs(folder) else None
+
+
+def _open_own(path: str, flags: int) -> int:
+    """Open a file that only this user can have written; raises OSError for any other, and does not wait for a pipe."""
+    number = os.open(path, flags | _NO_WAIT)
+    status = os.fstat(number)
+    if stat.S_ISREG(status.st_mode) and (_USER is None or (status.st_uid == _USER and not status.st_mode & 0o022)):
+        return number
+    os.close(number)
+    raise PermissionError(path)
+
+
+def _open_new(path: str, flags: int) -> int:
+    """Make a file that no other user can write, whatever the umask is; a link or a file that is there is refused."""
+    return os.open(path, flags | os.O_EXCL, 0o600)
+
+
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)
+_USER = os.geteuid() if hasattr(os, "geteuid") else None

@@ -7,10 +7,15 @@ from collections.abc import Iterable
 _MIN_LETTERS = 3
 """One or two letters are near to any others; they may lack a letter, but not have a wrong one."""
 _MAX_LETTERS = 80
+_MAX_CANDIDATES = 500
+"""More names than a cast has; comparing thousands with each of thousands of slips would take minutes."""
 
 
-def edit_distance(left: str, right: str) -> int:
-    """Count the insertions, deletions, substitutions and swaps of neighbours that turn `left` into `right`."""
+def edit_distance(left: str, right: str, *, most: int | None = None) -> int:
+    """Count the insertions, deletions, substitutions and swaps of neighbours that turn `left` into `right`.
+
+    With `most`, counting stops when there are more, and any number above it is returned.
+    """
     before: list[int] = []
     row = list(range(len(right) + 1))
     for i, char in enumerate(left, 1):
@@ -19,6 +24,8 @@ def edit_distance(left: str, right: str) -> int:
             row[j] = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (char != other))
             if i > 1 and j > 1 and char == right[j - 2] and left[i - 2] == other:
                 row[j] = min(row[j], last[j - 2] + 1)
+        if most is not None and min(row) > most and min(before) > most:
+            return most + 1
     return row[-1]
 
 
@@ -28,10 +35,10 @@ def nearest(word: str, names: Iterable[str], *, within: int | None = None) -> st
         return None
     limit = max(1, (len(word) + 2) // 3) if within is None else within
     best: tuple[int, str] | None = None
-    for name in names:
+    for name in _candidates(word, names):
         if abs(len(name) - len(word)) > limit or (len(word) < _MIN_LETTERS and len(name) <= len(word)):
             continue
-        distance = edit_distance(word.casefold(), name.casefold())
+        distance = edit_distance(word.casefold(), name.casefold(), most=limit)
         if distance <= limit and (best is None or (distance, name) < best):
             best = (distance, name)
     return best[1] if best else None
@@ -47,3 +54,11 @@ def certain(word: str, names: Iterable[str]) -> str | None:
         if abs(len(name) - len(word)) <= 1 and edit_distance(word.casefold(), name.casefold()) <= 1
     ]
     return near[0] if len(near) == 1 else None
+
+
+def _candidates(word: str, names: Iterable[str]) -> list[str]:
+    """Return the names to compare a word with: all, or of very many some that begin alike."""
+    every = list(names)
+    if len(every) <= _MAX_CANDIDATES:
+        return every
+    return sorted(name for name in every if name[:1].casefold() == word[:1].casefold())[:_MAX_CANDIDATES]

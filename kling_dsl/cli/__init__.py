@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import io
 import os
 import sys
 
@@ -13,29 +12,47 @@ def main() -> None:
     # A run is short, and nearly all it makes lives to its end: looking for garbage costs a third of the time of a
     # large compilation and finds none.
     gc.disable()
+    try:
+        from kling_dsl.cli.streams import take_over_streams
+
+        take_over_streams()
+        sys.exit(_run())
+    except KeyboardInterrupt:
+        sys.exit(_interrupted())
+    except MemoryError:
+        sys.exit(_failed("there is not enough memory for this"))
+    except OSError as problem:
+        from kling_dsl.reports.escaping import visible
+
+        place = visible(f": {os.fsdecode(problem.filename)}") if isinstance(problem.filename, (str, bytes)) else ""
+        sys.exit(_failed(f"{problem.strerror or problem}{place}"))
+
+
+def _run() -> int:
     import click
 
     from kling_dsl.cli.verbs import kling
 
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # A console that cannot show a letter shows its number instead; what is data is written as bytes.
-            stream.reconfigure(errors="backslashreplace")
     try:
         # Without its standalone mode, click hands back the exit code that a verb ended with.
         code = kling(standalone_mode=False)
-        sys.exit(code if isinstance(code, int) else 0)
     except click.Abort:
-        sys.exit(130)
+        return _interrupted()
     except click.ClickException as problem:
         problem.show()
-        sys.exit(problem.exit_code)
-    except BrokenPipeError:
-        # The reader has what it wanted; closing a broken stdout again would only complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    except OSError as problem:
-        click.echo(
-            f"kling: {problem.strerror or problem}{f': {problem.filename}' if problem.filename else ''}", err=True
-        )
-        sys.exit(1)
+        return problem.exit_code
+    return code if isinstance(code, int) else 0
+
+
+def _failed(reason: str) -> int:
+    sys.stderr.write(f"kling: {reason}\n")
+    return 1
+
+
+def _interrupted() -> int:
+    import signal
+
+    # Whoever presses twice is answered once.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.stderr.write("kling: interrupted\n")
+    return 130

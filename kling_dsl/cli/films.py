@@ -97,12 +97,11 @@ def render_diagnostics(diagnostics: Sequence[Diagnostic], root: Path, stream: Te
 
 def shown_from_here(diagnostic: Diagnostic, root: Path) -> Diagnostic:
     """Return a diagnostic with its paths as the person at the terminal would type them."""
-    prefix = os.path.relpath(root)
-    if prefix == ".":
+    if os.path.relpath(root) == ".":
         return diagnostic
 
     def here(span: Any) -> Any:
-        return msgspec.structs.replace(span, file=os.path.normpath(os.path.join(prefix, span.file)))
+        return msgspec.structs.replace(span, file=os.path.relpath(os.path.join(root, span.file)))
 
     fix = diagnostic.fix
     if fix is not None:
@@ -120,8 +119,7 @@ def shown_from_here(diagnostic: Diagnostic, root: Path) -> Diagnostic:
 
 
 def _from_root(shown: str, root: Path) -> str:
-    prefix = os.path.relpath(root)
-    return shown if prefix == "." else os.path.relpath(shown, prefix)
+    return os.path.relpath(shown, root)
 
 
 def _unknown_lints(project: Project) -> tuple[Diagnostic, ...]:

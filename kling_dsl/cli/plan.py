@@ -46,12 +46,13 @@ def plan_command(
       kling plan film.kling
       kling plan film.kling --model o3-standard
     """
+    from kling_dsl.compiler import quote_drafts
     from kling_dsl.money import dollars
     from kling_dsl.reports.plan import make_plan
 
     opened = open_film(film, model=model, values=values, data=data)
     refuse_failed(opened)
-    plan = make_plan(opened.compilation, today=_today())
+    plan = make_plan(opened.compilation, today=_today(), drafts=quote_drafts(opened.compilation, opened.world))
     _write(_render(plan, form, to_file=out is not None), form, out)
     if plan.over_budget_usd:
         click.echo(

@@ -10,7 +10,7 @@ import msgspec
 
 from kling_dsl import ir
 from kling_dsl.calls import Call
-from kling_dsl.costs import Cost, price_take
+from kling_dsl.costs import Cost
 from kling_dsl.diagnostics import Diagnostic
 from kling_dsl.emitter import Emission, chained, fingerprint
 from kling_dsl.profiles import Profile
@@ -144,17 +144,6 @@ class Compilation(msgspec.Struct, frozen=True, eq=False, dict=True, kw_only=True
             assets=emission.assets,
             after=emission.after,
         )
-
-
-def quote_total(compilation: Compilation, profile: Profile) -> Decimal | None:
-    """Return what the film's requests cost on a draft model, which takes the same requests; None when it cannot be said."""
-    total = Decimal(0)
-    for item in compilation.items:
-        cost = price_take(item.built.emission.arguments, profile, video_seconds=compilation.video_seconds)
-        if cost is None:
-            return None
-        total += cost.usd * item.built.request.takes
-    return total
 
 
 def top_of(file: str) -> Span:

@@ -11,8 +11,8 @@ from kling_dsl import checks, ir, lowering, nodes, parser
 from kling_dsl.compiler.loading import Loaded, Loader, to_writer
 from kling_dsl.compiler.media import MediaBook
 from kling_dsl.compiler.result import Compilation, Item, Options, top_of
-from kling_dsl.compiler.units import Names, Result, UnitCompiler, passages_of
-from kling_dsl.diagnostics import Diagnostic, has_errors
+from kling_dsl.compiler.units import BATCH_SIZE, Names, Result, UnitCompiler, passages_of
+from kling_dsl.diagnostics import Diagnostic, error, has_errors
 from kling_dsl.sheets import Profiles
 from kling_dsl.source import Span
 from kling_dsl.world import World
@@ -20,6 +20,9 @@ from kling_dsl.world import World
 MAX_DIAGNOSTICS = 1000
 """More than anybody reads at once; what is left out is counted."""
 
+
+MAX_FOUND = 12 * MAX_DIAGNOSTICS
+"""Mistakes after which the rest of a film is not looked at: it is most likely no film."""
 
 MAX_KNOWN_BLOCKS = 500_000
 """Blocks remembered before all are forgotten: an editor left open for weeks must not fill the memory."""
@@ -159,16 +162,21 @@ class Session:
             if key not in before:
                 fresh[key] = (unit, here)
         assert self._units is not None, "a compiler of units is made before there are units"
-        made = dict(zip(fresh, self._units.compile_units(tuple(fresh.values()), names), strict=True))
         results: list[Result] = []
-        for key, unit in found_units:
-            result = before.get(key) or made[key]
-            if result.unit.line != unit.line:
-                result = msgspec.structs.replace(result, unit=unit)
-            self._results[key] = result
-            results.append(result)
-            for diagnostic in result.diagnostics:
-                found.append(diagnostic.moved(path, unit.line))
+        for start in range(0, len(found_units), BATCH_SIZE):
+            batch = found_units[start : start + BATCH_SIZE]
+            wanted = {key: fresh[key] for key, _ in batch if key in fresh and key not in self._results}
+            self._results.update(zip(wanted, self._units.compile_units(tuple(wanted.values()), names), strict=True))
+            for key, unit in batch:
+                result = before.get(key) or self._results[key]
+                if result.unit.line != unit.line:
+                    result = msgspec.structs.replace(result, unit=unit)
+                self._results[key] = result
+                results.append(result)
+                found += [diagnostic.moved(path, unit.line) for diagnostic in result.diagnostics]
+            if len(found) > MAX_FOUND and start + BATCH_SIZE < len(found_units):
+                found.append(_given_up(path, found_units[start + BATCH_SIZE][1].line))
+                break
         for placed in film.screenplay.blocks:
             node = placed.block.node
             if type(node) is nodes.Heading:
@@ -281,6 +289,15 @@ def _order(found: list[Diagnostic], path: str, options: Options) -> tuple[Diagno
             diagnostic = msgspec.structs.replace(diagnostic, severity=level)
         kept[diagnostic] = None
     return tuple(sorted(kept, key=lambda d: (d.span.file != path, d.span.file, d.span.line, d.span.column)))
+
+
+def _given_up(path: str, line: int) -> Diagnostic:
+    return error(
+        "too-many-diagnostics",
+        f"more than {MAX_FOUND:,} mistakes were found, and what begins here was not looked at",
+        Span(path, line, 1, line, 2),
+        hint="mend the first ones: the rest often go with them",
+    )
 
 
 def _cap(diagnostics: tuple[Diagnostic, ...]) -> tuple[Diagnostic, ...]:

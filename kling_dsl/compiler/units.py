@@ -21,7 +21,7 @@ from kling_dsl.profiles import Profile
 from kling_dsl.sheets import Profiles
 
 BATCH_SIZE = 256
-"""Units for which a pass runs before the next one begins."""
+"""Units to compile together: enough for a pass to stay at hand, few enough that their drafts stay small."""
 
 
 class Result(msgspec.Struct, frozen=True, eq=False):
@@ -78,15 +78,12 @@ class UnitCompiler:
 
     def compile_units(self, units: Sequence[tuple[lowering.Unit, lowering.Scene]], names: Names) -> list[Result]:
         """Return the results of units, each given with the scene it stands in, in their order."""
-        results: list[Result] = []
-        for start in range(0, len(units), BATCH_SIZE):
-            drafts = [_Draft(unit, scene) for unit, scene in units[start : start + BATCH_SIZE]]
-            _lower(drafts)
-            _lint(drafts, names)
-            self._emit(drafts)
-            self._check(drafts)
-            results += self._price(drafts)
-        return results
+        drafts = [_Draft(unit, scene) for unit, scene in units]
+        _lower(drafts)
+        _lint(drafts, names)
+        self._emit(drafts)
+        self._check(drafts)
+        return list(self._price(drafts))
 
     def _bench(self, model: str) -> Bench:
         bench = self._benches.get(model)

@@ -8,7 +8,6 @@ from decimal import Decimal
 import msgspec
 
 from kling_dsl import ir, nodes, spelling
-from kling_dsl.blocks import SCENE_KEYS, SHOT_KEYS
 from kling_dsl.diagnostics import Diagnostic, Note, error, rewrite
 from kling_dsl.lowering.values import (
     Report,
@@ -22,6 +21,7 @@ from kling_dsl.lowering.values import (
 )
 from kling_dsl.sheets import Profiles
 from kling_dsl.source import Span, Text
+from kling_dsl.vocabulary import SCENE_KEYS, SHOT_KEYS
 
 DEFAULT_MODEL = "o3-4k"
 """The sheet that a film without `Model:` is written for."""

@@ -10,10 +10,10 @@ from typing import cast as typed
 import msgspec
 
 from kling_dsl import ir, nodes, spelling
-from kling_dsl.blocks import DEFINITION_KEYS
 from kling_dsl.diagnostics import Diagnostic, Note, error, rewrite, warning
 from kling_dsl.lowering.values import Report, read_names, read_picture, spot
 from kling_dsl.patterns import Rare
+from kling_dsl.vocabulary import DEFINITION_KEYS
 
 _LETTERS = re.compile(r"\w*")
 _TAG = re.compile(r"(?:Element|Image|Video|Voice)[0-9]+\Z", re.IGNORECASE)

@@ -29,7 +29,7 @@ def render_sarif(diagnostics: Sequence[Diagnostic], *, version: str, help_text: 
     rules = tuple(_rule(slug, levels[slug], help_text(slug)) for slug in slugs)
     run = _Run(
         tool=_Tool(_Driver(name="kling", version=version, rules=rules)),
-        original_uri_base_ids={_ROOT: _Base(_Message("The root of the film's project."))},
+        original_uri_base_ids={_ROOT: _Base(_Message("The folder that the check ran in."))},
         column_kind="unicodeCodePoints",
         results=tuple(_result(diagnostic, index[diagnostic.slug]) for diagnostic in diagnostics),
     )

@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from kling_dsl.calls import Call
-from kling_dsl.compiler import Compilation, quote_total
+from kling_dsl.compiler import Compilation, Quote
 from kling_dsl.costs import Cost
 from kling_dsl.money import decimal_string, dollars
 from kling_dsl.profiles import Price, Profile
@@ -47,13 +47,6 @@ class Row(msgspec.Struct, frozen=True):
     seconds: int
     cost_usd: Decimal
     total_usd: Decimal
-
-
-class Quote(msgspec.Struct, frozen=True):
-    """What the same film costs on a draft model."""
-
-    model: str
-    film_usd: Decimal
 
 
 class Basis(msgspec.Struct, frozen=True):
@@ -138,14 +131,14 @@ class Plan(msgspec.Struct, frozen=True):
         return tuple(rows)
 
 
-def make_plan(compilation: Compilation, *, today: date) -> Plan:
+def make_plan(compilation: Compilation, *, today: date, drafts: tuple[Quote, ...]) -> Plan:
     """Return the plan of a compilation that has not failed."""
     return Plan(
         film=compilation.title,
         file=compilation.file,
         clips=tuple(_clip(call) for call in compilation.calls),
         budget_usd=compilation.settings.budget_usd,
-        drafts=tuple(_drafts(compilation)),
+        drafts=drafts,
         prices=tuple(_prices(compilation, today)),
     )
 
@@ -180,7 +173,14 @@ def render_plan_json(plan: Plan) -> bytes:
         "budget": None
         if plan.budget_usd is None
         else {"usd": decimal_string(plan.budget_usd), "over_usd": decimal_string(plan.over_budget_usd)},
-        "drafts": [{"model": quote.model, "film_usd": decimal_string(quote.film_usd)} for quote in plan.drafts],
+        "drafts": [
+            {
+                "model": quote.model,
+                "film_usd": None if quote.film_usd is None else decimal_string(quote.film_usd),
+                "refused": quote.refused,
+            }
+            for quote in plan.drafts
+        ],
         "prices": [
             {
                 "model": basis.model,
@@ -210,7 +210,7 @@ def closing_lines(plan: Plan) -> tuple[tuple[str, str], ...]:
         over = plan.over_budget_usd
         told = f"{dollars(over)} over" if over else f"{dollars(plan.budget_usd - plan.film_usd)} left"
         lines.append(("budget", f"{dollars(plan.budget_usd)}, {told}"))
-    lines += [("as a draft", f"{dollars(quote.film_usd)} on {quote.model}") for quote in plan.drafts]
+    lines += [("as a draft", _quoted(quote)) for quote in plan.drafts]
     for basis in plan.prices:
         age = f"; {basis.days} days old, look it up before you buy" if basis.is_old else ""
         when = f" {basis.condition}" if basis.condition else ""
@@ -227,6 +227,12 @@ def on_the_point(amounts: Sequence[Decimal | None]) -> tuple[str, ...]:
     padded = [word + " " * (longest - len(word.partition(".")[2])) for word in words]
     width = max((len(word) for word in padded), default=0)
     return tuple(word.rjust(width) for word in padded)
+
+
+def _quoted(quote: Quote) -> str:
+    if quote.film_usd is None:
+        return f"not on {quote.model}, which refuses {quote.refused:,} of the clips"
+    return f"{dollars(quote.film_usd)} on {quote.model}"
 
 
 def _count(clips: Sequence[Clip]) -> str:
@@ -249,20 +255,6 @@ def _clip(call: Call) -> Clip:
         file=call.file,
         line=call.line,
     )
-
-
-def _drafts(compilation: Compilation) -> list[Quote]:
-    """Return the film's price on each draft model that takes all its requests."""
-    models = compilation.models
-    wanted = dict.fromkeys(name for model in models for name in model.drafts)
-    names = [name for name in wanted if all(name == model.name or name in model.drafts for model in models)]
-    quotes: list[Quote] = []
-    for name in names:
-        profile = compilation.profiles.get(name)
-        total = quote_total(compilation, profile) if profile is not None else None
-        if total is not None:
-            quotes.append(Quote(name, total))
-    return quotes
 
 
 def _prices(compilation: Compilation, today: date) -> list[Basis]:

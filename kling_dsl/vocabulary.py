@@ -1,0 +1,24 @@
+"""The closed sets of words in the language: keywords, keys of the title page, attributes of each construct."""
+
+from __future__ import annotations
+
+TITLE_KEYS = (
+    "Title",
+    "Author",
+    "Model",
+    "Aspect",
+    "Audio",
+    "Duration",
+    "Takes",
+    "Budget",
+    "Look",
+    "Headings",
+    "Param",
+    "Data",
+    "Format",
+)
+DEFINITION_KEYS = ("front", "angles", "video", "voice", "image")
+SCENE_KEYS = ("look", "audio", "aspect", "model", "takes", "with")
+SHOT_KEYS = (*SCENE_KEYS, "start", "end", "type")
+MARGIN_KEYS = frozenset((*DEFINITION_KEYS, *SHOT_KEYS))
+KEYWORDS = ("SHOT", "CLIP", "END", "CHARACTER", "PROP", "PLACE", "STYLE", "IMPORT", "EXPECT")
