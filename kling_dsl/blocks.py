@@ -48,18 +48,17 @@ _ID = re.compile(r"[a-z][a-z0-9-]*\Z")
 _MAX_DIGITS = 7
 """More than any length has, and few enough that reading the number costs nothing."""
 _LENGTH = re.compile(r"([0-9]+)(?:[.,]([0-9]+))?[ \t]?([a-zA-Z]*)\Z")
-_ATTRIBUTE = re.compile(r"([ \t]*)([^\W\d_][\w-]*)[ \t]*:[ \t]*(.*?)[ \t]*\n\Z", re.DOTALL)
 _CUE = Rare(r"[ \t]*([^\s:：(][^\n:：(]*?)[ \t]*(?:\(([^()\n]*)\))?[ \t]*[:：][ \t]*")
 _BLANK_LINE = re.compile(r"\n(?:[ \t]*\n)+")
+_NUMBER = re.compile(r"[\w.-]+\Z")
 _END_CLIP = Rare(r"END[ \t]+CLIP")
-_HEADING_NUMBER = re.compile(r"[ \t]*#([\w.-]+)#[ \t]*\Z")
 
 
 def build_title_page(pieces: Sequence[Piece], report: Report) -> TitlePage:
     """Build the title page; a line in it that is no `Key: value` is an error, and so is text after its blank line."""
     entries: list[Entry] = []
     for piece in pieces:
-        if piece.kind == "ENTRY":
+        if piece.kind in ("ENTRY", "INDENTED"):
             if not NOTE().sub("", piece.text).strip():
                 continue
             if SUSPECT.match(piece.text) and judge_prose(Passage(piece.text, piece.line, piece.column), report):
@@ -115,9 +114,11 @@ def build_heading(pieces: Sequence[Piece], report: Report) -> Heading:
     """Build a scene heading, without its number and its forcing dot."""
     first = pieces[0]
     raw, column = first.text.rstrip(), first.column
-    number = ""
-    if match := _HEADING_NUMBER.search(raw):
-        number, raw = match[1], raw[: match.start()]
+    bare, _, number = raw.removesuffix("#").rpartition("#")
+    if raw.endswith("#") and bare and _NUMBER.match(number):
+        raw = bare.rstrip()
+    else:
+        number = ""
     if raw.startswith("."):
         raw, column = raw[1:], column + 1
     for piece in pieces[1:]:
@@ -283,7 +284,7 @@ def _entry(piece: Piece, report: Report) -> Entry | None:
     line = piece.text.rstrip()
     key, colon, _ = line.partition(":")
     words = key.split()
-    if not colon or not words:
+    if not colon or not words or piece.kind == "INDENTED":
         span = Span("", piece.line, piece.column, piece.line, piece.column + len(line))
         report(
             error(
@@ -318,12 +319,9 @@ def _attributes(pieces: Sequence[Piece]) -> tuple[Attribute, ...]:
 
 
 def _attribute(piece: Piece) -> Attribute:
-    match = _ATTRIBUTE.match(piece.text)
-    assert match is not None, "the grammar takes no other line for an attribute"
-    return Attribute(
-        Text(match[2], piece.line, piece.column + match.start(2)),
-        Text(match[3], piece.line, piece.column + match.start(3)),
-    )
+    key, _, _ = piece.text.partition(":")
+    word = key.strip(" \t")
+    return Attribute(Text(word, piece.line, piece.column + key.index(word)), piece.after(f"{key}:"))
 
 
 def _description(pieces: Sequence[Piece], report: Report) -> Body:

@@ -181,11 +181,12 @@ def fingerprint(endpoint: str, digested: Arguments) -> str:
     return hashlib.sha256(_canonical.encode({"endpoint": endpoint, "arguments": digested})).hexdigest()
 
 
-def chained(digested: Arguments, fingerprints: Mapping[str, str]) -> Arguments:
+def chained(digested: Arguments, profile: Profile, fingerprints: Mapping[str, str]) -> Arguments:
     """Return the arguments with each frame of another clip named by that clip's fingerprint, since ids may change."""
+    frames = {profile.roles[role] for role in _FRAMES if role in profile.roles}
     return {
         name: f"frame:{fingerprints.get(value[6:-4], '')}/end"
-        if isinstance(value, str) and value.startswith("frame:")
+        if name in frames and isinstance(value, str) and value.startswith("frame:")
         else value
         for name, value in digested.items()
     }

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 _MIN_LETTERS = 3
 """One or two letters are near to any others; they may lack a letter, but not have a wrong one."""
 _MAX_LETTERS = 80
-_MAX_CANDIDATES = 500
-"""More names than a cast has; comparing thousands with each of thousands of slips would take minutes."""
+_MAX_CELLS = 10_000
+"""Letters compared with letters for one suggestion: a hundred names of ten; more would be a cast to look up, not to
+guess at, and with thousands of slips it would take minutes."""
 
 
 def edit_distance(left: str, right: str, *, most: int | None = None) -> int:
@@ -35,9 +36,13 @@ def nearest(word: str, names: Iterable[str], *, within: int | None = None) -> st
         return None
     limit = max(1, (len(word) + 2) // 3) if within is None else within
     best: tuple[int, str] | None = None
+    cells = 0
     for name in _candidates(word, names):
         if abs(len(name) - len(word)) > limit or (len(word) < _MIN_LETTERS and len(name) <= len(word)):
             continue
+        cells += len(name) * len(word)
+        if cells > _MAX_CELLS:
+            break
         distance = edit_distance(word.casefold(), name.casefold(), most=limit)
         if distance <= limit and (best is None or (distance, name) < best):
             best = (distance, name)
@@ -48,17 +53,19 @@ def certain(word: str, names: Iterable[str]) -> str | None:
     """Return the one name that a single slip turns into `word`, or None when there is none or more than one."""
     if not _MIN_LETTERS <= len(word) <= _MAX_LETTERS:
         return None
-    near = [
-        name
-        for name in names
-        if abs(len(name) - len(word)) <= 1 and edit_distance(word.casefold(), name.casefold()) <= 1
-    ]
+    near: list[str] = []
+    cells = 0
+    for name in names:
+        if abs(len(name) - len(word)) > 1:
+            continue
+        cells += len(name) * len(word)
+        if cells > _MAX_CELLS:
+            return None
+        if edit_distance(word.casefold(), name.casefold(), most=1) <= 1:
+            near.append(name)
     return near[0] if len(near) == 1 else None
 
 
 def _candidates(word: str, names: Iterable[str]) -> list[str]:
-    """Return the names to compare a word with: all, or of very many some that begin alike."""
-    every = list(names)
-    if len(every) <= _MAX_CANDIDATES:
-        return every
-    return sorted(name for name in every if name[:1].casefold() == word[:1].casefold())[:_MAX_CANDIDATES]
+    """Return the names to compare a word with, those that begin alike first."""
+    return sorted(names, key=lambda name: name[:1].casefold() != word[:1].casefold())

@@ -12,6 +12,11 @@ from kling_dsl.diagnostics import Diagnostic, Note, error, rewrite, warning
 from kling_dsl.money import dollars
 from kling_dsl.source import Span
 
+_SHOWN = 8
+"""Clips of a ring that are named: the rest of a long one says nothing more."""
+_SUGGESTED = 500
+"""Unknown ids for which the nearest is looked up, among as many ids as a film may have."""
+
 
 class Named(msgspec.Struct, frozen=True, eq=False):
     """A request with the line it begins at and, when it could be emitted, its fingerprint."""
@@ -50,6 +55,8 @@ def check_chains(named: Sequence[Named], file: str) -> Iterator[Diagnostic]:
         )
         for item in named
     }
+    rings = _rings(links)
+    unknown = 0
     inner = {shot.id: item.request.id for item in named if item.request.multi for shot in item.request.shots}
     for item in named:
         for frame in (item.request.start, item.request.end):
@@ -57,12 +64,12 @@ def check_chains(named: Sequence[Named], file: str) -> Iterator[Diagnostic]:
                 continue
             span = frame.span.moved(file, item.line)
             if frame.id in links:
-                if path := _way_back(frame.id, item.request.id, links):
+                if item.request.id in rings and rings.get(frame.id) == rings[item.request.id]:
                     yield error(
                         "frame-cycle",
                         f'"{item.request.id}" needs the last frame of "{frame.id}", which needs its own',
                         span,
-                        notes=(Note(" needs ".join((item.request.id, *path))),),
+                        notes=(Note(_way(item.request.id, links, rings)),),
                         hint="start one of them from a picture",
                     )
             elif frame.id in inner:
@@ -75,13 +82,14 @@ def check_chains(named: Sequence[Named], file: str) -> Iterator[Diagnostic]:
                     fix=rewrite(span, group),
                 )
             else:
-                near = spelling.nearest(frame.id, links)
+                unknown += 1
+                near = spelling.nearest(frame.id, links) if unknown <= _SUGGESTED else None
                 yield error(
                     "unknown-frame",
                     f'no shot or clip is called "{frame.id}"',
                     span,
                     hint=f"did you mean {near}?" if near else "name the id of a shot or a clip of this film",
-                    fix=rewrite(span, spelling.certain(frame.id, links)),
+                    fix=rewrite(span, spelling.certain(frame.id, links)) if unknown <= _SUGGESTED else None,
                 )
 
 
@@ -126,16 +134,48 @@ def check_budget(total_usd: Decimal, settings: ir.Settings, span: Span) -> Itera
         )
 
 
-def _way_back(start: str, goal: str, links: Mapping[str, tuple[ir.LastFrame, ...]]) -> tuple[str, ...] | None:
-    """Return the ids from `start` to `goal` along the frames they need, or None."""
-    seen: set[str] = set()
-    pending: list[tuple[str, ...]] = [(start,)]
-    while pending:
-        path = pending.pop()
-        if path[-1] == goal:
-            return path
-        if path[-1] in seen:
+def _rings(links: Mapping[str, tuple[ir.LastFrame, ...]]) -> dict[str, int]:
+    """Return a number for every clip that needs itself in the end, the same for all of one ring (Tarjan's algorithm)."""
+    order: dict[str, int] = {}
+    low: dict[str, int] = {}
+    open_names: dict[str, None] = {}
+    rings: dict[str, int] = {}
+    for root in links:
+        if root in order:
             continue
-        seen.add(path[-1])
-        pending += [(*path, frame.id) for frame in links.get(path[-1], ())]
-    return None
+        work = [(root, iter(links[root]))]
+        order[root] = low[root] = len(order)
+        open_names[root] = None
+        while work:
+            name, frames = work[-1]
+            for frame in frames:
+                if frame.id not in links:
+                    continue
+                if frame.id not in order:
+                    order[frame.id] = low[frame.id] = len(order)
+                    open_names[frame.id] = None
+                    work.append((frame.id, iter(links[frame.id])))
+                    break
+                if frame.id in open_names:
+                    low[name] = min(low[name], order[frame.id])
+            else:
+                work.pop()
+                if work:
+                    low[work[-1][0]] = min(low[work[-1][0]], low[name])
+                if low[name] == order[name]:
+                    members: list[str] = []
+                    while not members or members[-1] != name:
+                        members.append(open_names.popitem()[0])
+                    if len(members) > 1 or any(frame.id == name for frame in links[name]):
+                        rings.update(dict.fromkeys(members, order[name]))
+    return rings
+
+
+def _way(start: str, links: Mapping[str, tuple[ir.LastFrame, ...]], rings: Mapping[str, int]) -> str:
+    """Return the first clips that lie on the way from a clip back to itself, in words."""
+    shown = [start]
+    while len(shown) <= _SHOWN:
+        shown.append(next(frame.id for frame in links[shown[-1]] if rings.get(frame.id) == rings[start]))
+        if shown[-1] == start:
+            return " needs ".join(shown)
+    return " needs ".join([*shown, "…"])

@@ -121,7 +121,7 @@ class Compilation(msgspec.Struct, frozen=True, eq=False, dict=True, kw_only=True
     def _fingerprint(self, built: Built, known: Mapping[str, str]) -> str:
         profile = self.profiles.get(built.request.model)
         assert profile is not None, "a request is lowered only with its sheet"
-        return fingerprint(profile.endpoint, chained(built.emission.digested, known))
+        return fingerprint(profile.endpoint, chained(built.emission.digested, profile, known))
 
     def _call(self, item: Item) -> Call:
         request, emission, cost = item.built.request, item.built.emission, item.built.cost

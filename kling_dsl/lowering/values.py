@@ -18,7 +18,6 @@ _SECONDS = re.compile(r"([0-9]{1,6})s\Z")
 _COUNT = re.compile(r"[1-9][0-9]{0,3}\Z")
 _FRAME = re.compile(r"end[ \t]+of[ \t]+(\S+)\Z")
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
-_COMMA = re.compile(r"[ \t]*,[ \t]*")
 
 
 def read_switch(value: Text, report: Report, *, key: str) -> bool | None:
@@ -94,11 +93,12 @@ def read_money(value: Text, report: Report, *, key: str) -> Decimal | None:
 def read_names(value: Text) -> tuple[Text, ...]:
     """Split a comma-separated value; empty parts are kept, so that they can be reported."""
     parts: list[Text] = []
-    start = 0
-    for match in [*_COMMA.finditer(value.value), None]:
-        end = match.start() if match else len(value.value)
-        parts.append(Text(value.value[start:end], value.line, value.column + start))
-        start = match.end() if match else end
+    column = value.column
+    for part in value.value.split(","):
+        bare = part.strip(" \t")
+        blanks = len(part) - len(part.lstrip(" \t")) if bare else 0
+        parts.append(Text(bare, value.line, column + blanks))
+        column += len(part) + 1
     return tuple(parts)
 
 
