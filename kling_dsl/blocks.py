@@ -44,7 +44,8 @@ _UNIT = re.compile(
     r"(?:SHOT|CLIP)(?:[ \t]+(?P<id>(?![0-9])[^\s]+))?"
     r"(?:[ \t]+(?P<length>[0-9]+(?:[.,][0-9]+)?(?:[ \t]?(?:seconds|second|secs|sec|s|S))?)(?=[\s,;]))?"
 )
-_ID = re.compile(r"[a-z][a-z0-9-]*\Z")
+_ID = re.compile(r"[a-z][a-z0-9-]{0,99}\Z")
+"""A clip's file bears its id, and no file system takes a name of more than 255 bytes."""
 _MAX_DIGITS = 7
 """More than any length has, and few enough that reading the number costs nothing."""
 _LENGTH = re.compile(r"([0-9]+)(?:[.,]([0-9]+))?[ \t]?([a-zA-Z]*)\Z")
@@ -220,7 +221,7 @@ def _is_id(name: Text | None, keyword: str, report: Report) -> bool:
         report(error("bad-id", f"this {keyword} has no id", span, hint=f"the id comes first, as in {example}"))
         return False
     lowered = re.sub(r"[^a-z0-9-]+", "-", name.value.lower()).strip("-")
-    hint = f"an id is lower-case letters, digits and -, beginning with a letter, as in {example}; begin the line with ! if it is prose"
+    hint = f"an id is up to 100 lower-case letters, digits and -, beginning with a letter, as in {example}; begin the line with ! if it is prose"
     fix = rewrite(name.span, lowered if _ID.match(lowered) else None)
     report(error("bad-id", f'"{name.value}" is no {keyword.lower()} id', name.span, hint=hint, fix=fix))
     return False
@@ -256,16 +257,8 @@ def _length(words: Text, report: Report) -> Length:
         )
         return Length(0, words.span, is_unclear=True)
     if part is not None and part.strip("0"):
-        low, high = int(whole), int(whole) + 1
-        report(
-            error(
-                "fractional-length",
-                f"{words.value} is no whole number of seconds",
-                words.span,
-                hint=f"write {low}s or {high}s",
-            )
-        )
-        return Length(high, words.span)
+        # What either neighbour costs is known only when the request is; it is reported there.
+        return Length(int(whole) + 1, words.span, fraction=words.value)
     if unit != "s" or part is not None or words.value != f"{whole}s":
         right = f"{int(whole)}s"
         report(

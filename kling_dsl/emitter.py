@@ -101,6 +101,11 @@ class Emitter:
                 digested[name] = self._address(frame)[1]
         return Emission(arguments, digested, tuple([self._asset(path) for path in paths]), after)
 
+    def lasting(self, arguments: Mapping[str, Any], seconds: int) -> Arguments:
+        """Return arguments with another length of the whole clip."""
+        path = self.profile.roles["duration"]
+        return {**arguments, path: _length_writer(self.profile.paths[path])(seconds)}
+
     def _writer(self, name: str, field: Field) -> Callable[[ir.Request], Any]:
         default = field.default if field.send == "always" else None
         length = _length_writer(field)

@@ -77,6 +77,20 @@ class Speech(msgspec.Struct, frozen=True):
     span: Span
 
 
+class Fraction(msgspec.Struct, frozen=True):
+    """A length that was written as a fraction, as in `5.5s`.
+
+    With `low` or with `high` in its place the whole clip would last `low_seconds` or `high_seconds`.
+    """
+
+    written: str
+    low: int
+    high: int
+    low_seconds: int
+    high_seconds: int
+    span: Span
+
+
 class Shot(msgspec.Struct, frozen=True):
     """A shot of a request, with its final prompt."""
 
@@ -108,6 +122,7 @@ class Request(msgspec.Struct, frozen=True):
     end: Frame | None = None
     voices: tuple[str, ...] = ()
     extra: dict[str, bool | int | float | str] = {}
+    fractions: tuple[Fraction, ...] = ()
     places: dict[str, Span] = {}
     """Where each attribute was written, by its keyword, for those written at the request itself."""
 

@@ -59,6 +59,8 @@ class Length(msgspec.Struct, frozen=True):
     span: Span
     is_unclear: bool = False
     """What was written is no length that could be meant, and was reported; a default stands in for it."""
+    fraction: str = ""
+    """What was written when it is no whole number; `seconds` is then the next one above it."""
 
 
 Body = tuple[Passage | Dialogue | Break, ...]

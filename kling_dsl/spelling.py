@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 _MIN_LETTERS = 3
 """One or two letters are near to any others; they may lack a letter, but not have a wrong one."""
 _MAX_LETTERS = 80
-_MAX_CELLS = 10_000
-"""Letters compared with letters for one suggestion: a hundred names of ten; more would be a cast to look up, not to
-guess at, and with thousands of slips it would take minutes."""
+_MAX_CELLS = 5_000
+"""Letters compared with letters for one suggestion, enough for fifty names of ten; of more, those that begin alike
+are compared. With thousands of slips among thousands of names it would take minutes otherwise."""
 
 
 def edit_distance(left: str, right: str, *, most: int | None = None) -> int:
@@ -43,7 +44,7 @@ def nearest(word: str, names: Iterable[str], *, within: int | None = None) -> st
         cells += len(name) * len(word)
         if cells > _MAX_CELLS:
             break
-        distance = edit_distance(word.casefold(), name.casefold(), most=limit)
+        distance = _distance(word.casefold(), name.casefold(), limit)
         if distance <= limit and (best is None or (distance, name) < best):
             best = (distance, name)
     return best[1] if best else None
@@ -54,6 +55,7 @@ def certain(word: str, names: Iterable[str]) -> str | None:
     if not _MIN_LETTERS <= len(word) <= _MAX_LETTERS:
         return None
     near: list[str] = []
+    limit = max(1, (len(word) + 2) // 3)
     cells = 0
     for name in names:
         if abs(len(name) - len(word)) > 1:
@@ -61,11 +63,24 @@ def certain(word: str, names: Iterable[str]) -> str | None:
         cells += len(name) * len(word)
         if cells > _MAX_CELLS:
             return None
-        if edit_distance(word.casefold(), name.casefold(), most=1) <= 1:
+        if _distance(word.casefold(), name.casefold(), limit) <= 1:
             near.append(name)
     return near[0] if len(near) == 1 else None
 
 
-def _candidates(word: str, names: Iterable[str]) -> list[str]:
-    """Return the names to compare a word with, those that begin alike first."""
-    return sorted(names, key=lambda name: name[:1].casefold() != word[:1].casefold())
+def _candidates(word: str, names: Iterable[str]) -> Iterator[str]:
+    """Yield the names to compare a word with, those that begin alike first."""
+    start = word[:1].casefold()
+    others: list[str] = []
+    for name in names:
+        if name[:1].casefold() == start:
+            yield name
+        elif len(others) < _MAX_CELLS:
+            others.append(name)
+    yield from others
+
+
+@lru_cache(maxsize=1024)
+def _distance(word: str, name: str, most: int) -> int:
+    """Return the distance of two words as far as it matters; a word's nearest and its certain name ask for the same."""
+    return edit_distance(word, name, most=most)

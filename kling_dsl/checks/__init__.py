@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from kling_dsl import ir
-from kling_dsl.checks.fields import check_length, check_prompt_length, check_shot_count, check_taken, check_values
+from kling_dsl.checks.fields import (
+    PriceAt,
+    check_fractions,
+    check_length,
+    check_prompt_length,
+    check_shot_count,
+    check_taken,
+    check_values,
+)
 from kling_dsl.checks.film import Named, check_budget, check_chains, check_ids, check_repeats, check_unused
 from kling_dsl.checks.media import check_angles, check_picture, check_presence, check_shared_pictures, check_video
 from kling_dsl.checks.prose import check_prose
@@ -15,12 +23,11 @@ from kling_dsl.diagnostics import Diagnostic
 from kling_dsl.profiles import Profile
 
 FIELD_CHECKS: tuple[Callable[[ir.Request, Profile], Iterator[Diagnostic]], ...] = (
-    check_length,
     check_shot_count,
     check_values,
     check_taken,
 )
-"""What is asked of every request, one sheet field at a time, besides the length of its prompts."""
+"""What is asked of every request, one sheet field at a time, besides its lengths and those of its prompts."""
 
 
 class FieldBook:
@@ -33,9 +40,11 @@ class FieldBook:
         self.profile = profile
         self._passed: set[object] = set()
 
-    def check(self, request: ir.Request) -> Iterator[Diagnostic]:
-        """Report every field of a request that is outside the sheet's limits."""
+    def check(self, request: ir.Request, price_at: PriceAt) -> Iterator[Diagnostic]:
+        """Report every field of a request that is outside the sheet's limits; a length is told with its price."""
         yield from check_prompt_length(request, self.profile)
+        if request.fractions:
+            yield from check_fractions(request, price_at)
         key = (
             request.multi,
             tuple([shot.seconds for shot in request.shots]),
@@ -48,7 +57,8 @@ class FieldBook:
         )
         if key in self._passed:
             return
-        found = [diagnostic for check in FIELD_CHECKS for diagnostic in check(request, self.profile)]
+        found = [*check_length(request, self.profile, price_at)]
+        found += (diagnostic for check in FIELD_CHECKS for diagnostic in check(request, self.profile))
         if not found:
             self._passed.add(key)
         yield from found

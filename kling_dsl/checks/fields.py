@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from decimal import Decimal
 
 from kling_dsl import ir, spelling
 from kling_dsl.diagnostics import Diagnostic, Note, error, rewrite, warning
@@ -33,21 +34,40 @@ def check_prompt_length(request: ir.Request, profile: Profile) -> Iterator[Diagn
             )
 
 
-def check_length(request: ir.Request, profile: Profile) -> Iterator[Diagnostic]:
+PriceAt = Callable[[int], Decimal | None]
+"""The dollars of one take of a request if it lasted so many seconds; None when that cannot be said."""
+
+
+def check_fractions(request: ir.Request, price_at: PriceAt) -> Iterator[Diagnostic]:
+    """Report lengths that are no whole seconds, with both neighbours and what the clip costs with each."""
+    for fraction in request.fractions:
+        whole = " for the clip" if request.multi else ""
+        offers = [
+            f"{seconds}s{_for_price(price_at(total), whole)}"
+            for seconds, total in ((fraction.low, fraction.low_seconds), (fraction.high, fraction.high_seconds))
+        ]
+        yield error(
+            "fractional-length",
+            f"{fraction.written} is no whole number of seconds",
+            fraction.span,
+            hint=f"write {' or '.join(offers)}",
+        )
+
+
+def check_length(request: ir.Request, profile: Profile, price_at: PriceAt) -> Iterator[Diagnostic]:
     """Report a clip, or a shot in one, that is shorter or longer than the model makes."""
     field = profile.paths[profile.roles["duration"]]
     low, high = field.min or 0, field.max
     seconds = request.seconds
     if seconds < low or (high is not None and seconds > high):
         nearest = int(low) if seconds < low else int(high or 0)
-        price = profile.prices[-1].usd_per_second * nearest
         what = f'the CLIP "{request.id}"' if request.multi else f'the shot "{request.id}"'
         yield error(
             "clip-length-limit",
             f"{what} lasts {seconds} s, and {profile.name} makes {low} to {high} s",
             request.span,
             notes=(basis(profile, field),),
-            hint=f"the nearest length is {nearest}s, for about {dollars(price)}"
+            hint=f"the nearest length is {nearest}s{_for_price(price_at(nearest), '')}"
             + ("; or split it" if seconds > nearest else ""),
         )
     if request.multi and "shot-duration" in profile.roles:
@@ -61,6 +81,10 @@ def check_length(request: ir.Request, profile: Profile) -> Iterator[Diagnostic]:
                     notes=(basis(profile, field),),
                     hint="change its length",
                 )
+
+
+def _for_price(price: Decimal | None, what: str) -> str:
+    return "" if price is None else f" ({dollars(price)}{what})"
 
 
 def check_shot_count(request: ir.Request, profile: Profile) -> Iterator[Diagnostic]:
@@ -83,7 +107,7 @@ def check_shot_count(request: ir.Request, profile: Profile) -> Iterator[Diagnost
             "too-many-shots",
             f'the CLIP "{request.id}" has {count} shots, and {profile.name} cuts {field.max_items} at most',
             request.span,
-            also=tuple(shot.span for shot in request.shots[field.max_items :]),
+            also=tuple(shot.span for shot in request.shots[field.max_items : 2 * field.max_items]),
             notes=(basis(profile, field),),
             hint="split it into two CLIPs: the price is by the second, so grouping saves nothing",
         )

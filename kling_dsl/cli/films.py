@@ -35,7 +35,10 @@ def open_film(film: Path, *, model: str | None, values: Sequence[str], data: Seq
     project = find_project(film)
     path = project.relative(film)
     if path is None:
-        raise click.UsageError(f"{film} lies outside its project, whose root is {project.root}")
+        from kling_dsl.reports.escaping import visible
+
+        root = visible(str(project.root))
+        raise click.UsageError(f"{visible(str(film))} lies outside its project, whose root is {root}")
     profiles = Profiles.of(project.sheets())
     if model is not None and profiles.get(model) is None:
         raise click.BadParameter(_no_such_model(model, profiles), param_hint="--model")
@@ -134,16 +137,29 @@ def _pairs(given: Sequence[str], option: str) -> Mapping[str, str]:
     pairs: dict[str, str] = {}
     for text in given:
         name, sign, value = text.partition("=")
-        if not sign or not name.isidentifier():
-            raise click.BadParameter(f"'{text}' is no NAME=VALUE", param_hint=option)
+        if not sign or not name.isidentifier() or not _is_utf8(value):
+            from kling_dsl.reports.escaping import visible
+
+            raise click.BadParameter(f"'{visible(text[:80])}' is no NAME=VALUE in UTF-8", param_hint=option)
         pairs[name] = value
     return pairs
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _data_path(project: Project, file: str) -> str:
     path = project.relative(Path(file))
     if path is None:
+        from kling_dsl.reports.escaping import visible
+
         raise click.BadParameter(
-            f"'{file}' lies outside the project, whose root is {project.root}", param_hint="--data"
+            f"'{visible(file)}' lies outside the project, whose root is {visible(str(project.root))}",
+            param_hint="--data",
         )
     return path

@@ -10,7 +10,21 @@ import click
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-FILM = click.Path(path_type=Path, exists=True, dir_okay=False, readable=False)
+
+class _FilmPath(click.Path):
+    """The path of a film: diagnostics, requests and programs name it, and all of these are UTF-8."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path; one that is no file or cannot be written down is wrong usage."""
+        path = super().convert(value, param, ctx)
+        try:
+            str(path).encode("utf-8")
+        except UnicodeEncodeError:
+            self.fail(f"File '{click.format_filename(path)}' has a name that is not UTF-8; rename it.", param, ctx)
+        return path
+
+
+FILM = _FilmPath(path_type=Path, exists=True, dir_okay=False, readable=False)
 
 
 def film_options(command: Command) -> Command:

@@ -54,9 +54,9 @@ def plan_command(
     refuse_failed(opened)
     plan = make_plan(opened.compilation, today=_today(), drafts=quote_drafts(opened.compilation, opened.world))
     _write(_render(plan, form, to_file=out is not None), form, out)
-    if plan.over_budget_usd:
+    if plan.budget_usd is not None and plan.over_budget_usd:
         click.echo(
-            f"refused: {dollars(plan.over_budget_usd)} over the budget of {dollars(plan.budget_usd or plan.film_usd)}",
+            f"refused: {dollars(plan.over_budget_usd)} over the budget of {dollars(plan.budget_usd)}",
             err=True,
         )
         raise click.exceptions.Exit(3)

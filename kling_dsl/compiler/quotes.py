@@ -45,8 +45,12 @@ def _quote(compilation: Compilation, profile: Profile, book: MediaBook) -> Quote
         request, arguments = item.built.request, item.built.emission.arguments
         shape = shape_of(arguments)
         cost = pricer.price(arguments, shape, compilation.video_seconds)
-        if cost is None or has_errors([*fields.check(request), *rules.check(request, arguments, shape)]):
+        if cost is None or has_errors([*fields.check(request, _unpriced), *rules.check(request, arguments, shape)]):
             refused += 1
         else:
             total += cost.usd * request.takes
     return Quote(profile.name, None if refused else total, refused)
+
+
+def _unpriced(seconds: int) -> None:
+    """Say no price: whether a model takes a clip does not depend on it."""

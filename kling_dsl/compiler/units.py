@@ -6,7 +6,7 @@ one unit after another: the machine keeps a pass at hand while it works.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -66,6 +66,17 @@ class Bench:
         self.rules = checks.RuleBook(profile, book)
         self.pricer = costs.Pricer(profile)
 
+    def price_at(
+        self, arguments: Mapping[str, object], shape: object, video_seconds: Mapping[str, Decimal]
+    ) -> Callable[[int], Decimal | None]:
+        """Return what says the price of one take of these arguments at another length."""
+
+        def price(seconds: int) -> Decimal | None:
+            cost = self.pricer.price(self.emitter.lasting(arguments, seconds), shape, video_seconds)
+            return None if cost is None else cost.usd
+
+        return price
+
 
 class UnitCompiler:
     """Compiles units against the same media and the same measure of speech."""
@@ -105,7 +116,7 @@ class UnitCompiler:
             if request is None or emission is None:
                 continue
             bench = self._bench(request.model)
-            found += bench.fields.check(request)
+            found += bench.fields.check(request, bench.price_at(emission.arguments, draft.shape, self._seconds(bench)))
             # A shot that says nothing was reported as such; what follows from it is no second mistake.
             if all(shot.prompt for shot in request.shots):
                 found += bench.rules.check(request, emission.arguments, draft.shape)
@@ -113,6 +124,10 @@ class UnitCompiler:
             for frame in (request.start, request.end):
                 if isinstance(frame, ir.File):
                     found += self.book.check_file(frame, (bench.profile,), video=False)
+
+    def _seconds(self, bench: Bench) -> Mapping[str, Decimal]:
+        """Return the lengths of input videos where the model bills them."""
+        return self.book.video_seconds if len(bench.profile.billing.seconds) > 1 else {}
 
     def _price(self, drafts: Sequence[_Draft]) -> Iterator[Result]:
         for draft in drafts:
@@ -123,10 +138,7 @@ class UnitCompiler:
 
     def _build(self, draft: _Draft, request: ir.Request, emission: Emission) -> Built:
         bench = self._bench(request.model)
-        seconds: Mapping[str, Decimal] = {}
-        if len(bench.profile.billing.seconds) > 1:
-            seconds = self.book.video_seconds
-        cost = bench.pricer.price(emission.arguments, draft.shape, seconds)
+        cost = bench.pricer.price(emission.arguments, draft.shape, self._seconds(bench))
         if cost is None:
             draft.diagnostics.append(
                 error(

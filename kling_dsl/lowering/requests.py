@@ -26,6 +26,11 @@ from kling_dsl.profiles import Profile
 from kling_dsl.sheets import Profiles
 from kling_dsl.source import Span, Text
 
+MAX_BOUND = 100
+"""Names of a `with:` line that are looked up: far beyond what any model accepts, so that the excess is reported."""
+_NOTED = 10
+"""Shots of a CLIP that a diagnostic lists: a model cuts fewer."""
+
 
 class Scene(msgspec.Struct, frozen=True, eq=False):
     """What every request of a scene inherits: the heading to send (or None), its name in reports, and the choices."""
@@ -54,7 +59,7 @@ def enter_scene(film: Scene, heading: nodes.Heading) -> tuple[Scene, tuple[Diagn
     )
     if choices.look is not None:
         report_names(choices.look, film.cast, found.append)
-    for name in choices.bound or ():
+    for name in (choices.bound or ())[:MAX_BOUND]:
         _find_bound(name, film.cast, found.append)
     if film.settings.headings:
         report_names(heading.text, film.cast, found.append)
@@ -104,12 +109,12 @@ def lower_unit(unit: Unit, scene: Scene) -> tuple[ir.Request | None, frozenset[s
     assert profile is not None, "a model is resolved only when its sheet exists"
     binder = Binder(scene.cast, profile, report)
     lowered = _lower_shots(shots, scene, stated, choices, binder, multi=clip is not None)
-    for name in choices.bound or ():
+    for name in (choices.bound or ())[:MAX_BOUND]:
         here = name.span if stated.bound is not None else head.id.span
         reference = _find_bound(name, scene.cast, report if stated.bound is not None else _ignore)
         if reference is not None:
             binder.mention(reference, here)
-    if clip is not None:
+    if clip is not None and (clip.length is None or not clip.length.fraction):
         _report_clip_length(clip, lowered, report)
     request = ir.Request(
         id=head.id.value,
@@ -127,6 +132,7 @@ def lower_unit(unit: Unit, scene: Scene) -> tuple[ir.Request | None, frozenset[s
         end=choices.end,
         voices=tuple(binder.voices),
         extra=_read_extras(choices, stated, profile, head.id, scene.profiles, report),
+        fractions=_fractions(clip, shots, sum(shot.seconds for shot in lowered)),
         places=stated.places,
     )
     return request, frozenset(binder.used), tuple(found)
@@ -221,6 +227,20 @@ def _read_extras(
     return values
 
 
+def _fractions(clip: nodes.Clip | None, shots: Sequence[tuple[int, nodes.Shot]], total: int) -> tuple[ir.Fraction, ...]:
+    """Return the lengths of a unit that were written as fractions; `total` counts each as the number above it."""
+    found: list[ir.Fraction] = []
+    if clip is not None and clip.length is not None and clip.length.fraction:
+        high = clip.length.seconds
+        found.append(ir.Fraction(clip.length.fraction, high - 1, high, high - 1, high, clip.length.span))
+    for offset, shot in shots:
+        if shot.length is not None and shot.length.fraction:
+            high = shot.length.seconds
+            span = shot.length.span.moved("", offset)
+            found.append(ir.Fraction(shot.length.fraction, high - 1, high, total - 1, total, span))
+    return tuple(found)
+
+
 def _find_bound(name: Text, cast: Cast, report: Report) -> ir.Reference | None:
     written = name.value
     if written.startswith("@"):
@@ -264,7 +284,7 @@ def _report_clip_length(clip: nodes.Clip, shots: Sequence[ir.Shot], report: Repo
                 "clip-length",
                 f'the CLIP "{clip.id.value}" says {clip.length.seconds} s, and its {len(shots)} shots last {total} s',
                 clip.length.span,
-                notes=tuple(Note(f"{shot.id} lasts {shot.seconds} s", shot.span) for shot in shots),
+                notes=tuple(Note(f"{shot.id} lasts {shot.seconds} s", shot.span) for shot in shots[:_NOTED]),
                 hint=f"write {total}s, leave the length out, or change a shot",
             )
         )

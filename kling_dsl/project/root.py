@@ -76,6 +76,10 @@ def find_project(start: Path) -> Project:
     texts: list[tuple[str, str]] = []
     for path in _list_sheets(root):
         sheet = world.read_text(path)
+        try:
+            path.encode("utf-8")
+        except UnicodeEncodeError:
+            path, sheet = ascii(path)[1:-1], Unreadable("unreadable", "has a name that is not UTF-8")
         if isinstance(sheet, Unreadable):
             found.append(_report_unreadable(path, sheet, slug="bad-model-sheet"))
         else:

@@ -79,7 +79,9 @@ def _rows(plan: Plan) -> list[tuple[str, ...]]:
 def _inert(text: str) -> str:
     """Return text that Markdown shows as it stands: no markup, no HTML, no mention, no link."""
     escaped = re.sub(r"([\\`*_{}\[\]()#+!|~$^-])", r"\\\1", visible(text))
-    return _escape(escaped).replace("@", "&#64;").replace("://", "&#58;//")
+    escaped = re.sub(r"(?i)\bwww\.", lambda match: f"{match[0][:-1]}\\.", escaped)
+    # Hosts look for names and numbers of issues in what was rendered, where only a space of no width keeps them apart.
+    return re.sub(r"@|#(?=\d)", r"\g<0>&#8203;", _escape(escaped).replace("&#x27;", "'")).replace("://", "&#58;//")
 
 
 def _escape(text: str) -> str:
