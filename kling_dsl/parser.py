@@ -24,6 +24,9 @@ MAX_LINE_CHARACTERS = 100_000
 MAX_BLOCK_CHARACTERS = 200_000
 """Comments apart, some eighty times the longest prompt; a bound on it keeps every pass over a block short."""
 
+MAX_BLOCK_LINES = 1_000_000
+"""Ten films of a hundred thousand shots could be commented out below one line and still be read."""
+
 _WIDEST = 2**63 - 1
 BATCH_SIZE = 256
 """Blocks that are read before their nodes are built: a fifth faster than going to and fro for each block."""
@@ -44,7 +47,7 @@ _CUT = re.compile(
     )""",
     re.MULTILINE | re.VERBOSE,
 )
-_OPENING = re.compile(r"(?:[ \t]*(?:\#[^\n]*|\[\[(?:(?!\]\])[\s\S])*\]\][ \t]*)?\n)+")
+_OPENING = re.compile(r"(?:[ \t]*(?:\#[^\n]*|\[\[(?:(?!\]\])[\s\S])*\]\][ \t]*)?\n)++")
 _NOTE = re.compile(r"^[ \t]*\#[^\n]*|\\\[\[|\[\[", re.MULTILINE)
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")
@@ -68,12 +71,13 @@ def parse(text: str, *, file: str, known: Blocks) -> nodes.Screenplay:
 
 def _cut(text: str) -> tuple[list[tuple[int, str, str]], int]:
     """Return the blocks of a text, each with its line and the rule of the grammar it follows, and the number of lines."""
-    opening = _OPENING.match(text)
+    first = _CUT.search(text)
+    opening = _OPENING.match(text, 0, first.start() if first else len(text))
     start = opening.end() if opening else 0
     line = 1 + text.count("\n", 0, start)
     rule = "title_page"
     cuts: list[tuple[int, str, str]] = []
-    for match in _CUT.finditer(text):
+    for match in _CUT.finditer(text, start):
         at = match.start()
         if at > start:
             piece = text[start:at]
@@ -190,6 +194,9 @@ def _bad_characters(text: str) -> Iterator[Diagnostic]:
 
 
 def _too_long(text: str) -> Diagnostic | None:
+    total = text.count("\n")
+    if total > MAX_BLOCK_LINES:
+        return _block_too_long(f"{total:,} lines, and {MAX_BLOCK_LINES:,}")
     total = 0
     for number, line in enumerate(text.split("\n")):
         if len(line) > MAX_LINE_CHARACTERS:
@@ -199,15 +206,19 @@ def _too_long(text: str) -> Diagnostic | None:
                 Span("", number, 1, number, 2),
                 hint="break it into lines: they are joined with one space",
             )
-        total += 0 if line.lstrip(" \t").startswith("#") else len(line)
+        total += 0 if line.lstrip(" \t").startswith("#") else len(line) + 1
     if total > MAX_BLOCK_CHARACTERS:
-        return error(
-            "block-too-long",
-            f"what begins here has {total:,} characters, and {MAX_BLOCK_CHARACTERS:,} are the most that are read",
-            Span("", 0, 1, 0, 2),
-            hint="split it: begin a new SHOT, a new definition or a new scene",
-        )
+        return _block_too_long(f"{total:,} characters, and {MAX_BLOCK_CHARACTERS:,}")
     return None
+
+
+def _block_too_long(much: str) -> Diagnostic:
+    return error(
+        "block-too-long",
+        f"what begins here has {much} are the most that are read",
+        Span("", 0, 1, 0, 2),
+        hint="split it: begin a new SHOT, a new definition or a new scene",
+    )
 
 
 @cache

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from kling_dsl.cli.films import open_film, refuse_failed
 from kling_dsl.cli.options import FILM, film_options
+
+if TYPE_CHECKING:
+    from kling_dsl.calls import Call
 
 
 @click.command("compile")
@@ -48,7 +53,13 @@ def compile_command(
     refuse_failed(opened)
     if expanded:
         return
-    calls = _choose(compilation.calls, only)
+    clips = {
+        shot.id: item.built.request.id
+        for item in compilation.items
+        if item.built.request.multi
+        for shot in item.built.request.shots
+    }
+    calls = _choose(compilation.calls, only, clips=clips)
     if form == "json":
         from kling_dsl.reports.requests import render_requests
 
@@ -64,18 +75,19 @@ def compile_command(
     click.echo(program(calls, film=compilation.title).encode("utf-8"), nl=False)
 
 
-def _choose(calls: tuple, only: tuple[str, ...]) -> tuple:  # type: ignore[type-arg]
-    if not only:
-        return calls
-    ids = [call.id for call in calls]
+def _choose(calls: tuple[Call, ...], only: tuple[str, ...], *, clips: Mapping[str, str]) -> tuple[Call, ...]:
+    """Return the calls with these ids, or all; `clips` names the clip that a shot is bought with."""
+    ids = {call.id: None for call in calls}
     for name in only:
         if name not in ids:
             from kling_dsl.reports.escaping import visible
             from kling_dsl.spelling import nearest
 
             near = nearest(name, ids)
-            raise click.BadParameter(
-                f"no shot or clip is called '{visible(name)}'" + (f"; did you mean {near}?" if near else ""),
-                param_hint="--only",
-            )
-    return tuple(call for call in calls if call.id in only)
+            problem = f"no shot or clip is called '{visible(name)}'" + (f"; did you mean {near}?" if near else "")
+            if name in clips:
+                problem = (
+                    f"'{name}' is a shot inside the clip {clips[name]}, and is bought with it: --only {clips[name]}"
+                )
+            raise click.BadParameter(problem, param_hint="--only")
+    return tuple(call for call in calls if call.id in only) if only else calls

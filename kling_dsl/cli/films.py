@@ -66,7 +66,8 @@ def _no_such_model(model: str, profiles: Profiles) -> str:
     if (path := profiles.path_of(model)) is not None:
         return f"the sheet of '{model}' is refused: run `kling models {model}`, and mend {path}"
     near = nearest(model, profiles.names())
-    return f"there is no model '{visible(model)}'" + (f"; did you mean {near}?" if near else "")
+    hint = f"did you mean {near}?" if near else f"the models are {', '.join(profiles.names())}"
+    return f"there is no model '{visible(model)}'; {hint}"
 
 
 def refuse_failed(opened: Opened) -> None:

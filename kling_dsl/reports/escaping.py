@@ -54,7 +54,8 @@ def safe_json(data: bytes) -> bytes:
     text = data.decode("utf-8")
     if text.isascii() and "\x7f" not in text:
         return data
-    return "".join(_json_escape(char) if _is_json_unseen(char) else char for char in text).encode("utf-8")
+    escapes = {ord(char): _json_escape(char) for char in set(text) if _is_json_unseen(char)}
+    return text.translate(escapes).encode("utf-8") if escapes else data
 
 
 def _pairs(text: str) -> zip[tuple[str, str]]:

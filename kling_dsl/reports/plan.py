@@ -15,6 +15,7 @@ from kling_dsl.compiler import Compilation, Quote
 from kling_dsl.costs import Cost
 from kling_dsl.money import decimal_string, dollars
 from kling_dsl.profiles import Price, Profile
+from kling_dsl.reports.escaping import safe_json
 
 OLD_AFTER_DAYS = 90
 """Prices moved twice within a year, so one that was read a quarter ago may be wrong."""
@@ -196,7 +197,7 @@ def render_plan_json(plan: Plan) -> bytes:
             for basis in plan.prices
         ],
     }
-    return msgspec.json.format(msgspec.json.encode(report), indent=2)
+    return safe_json(msgspec.json.format(msgspec.json.encode(report), indent=2))
 
 
 def closing_lines(plan: Plan) -> tuple[tuple[str, str], ...]:

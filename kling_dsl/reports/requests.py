@@ -10,6 +10,7 @@ import msgspec
 
 from kling_dsl.calls import Call
 from kling_dsl.money import decimal_string
+from kling_dsl.reports.escaping import safe_json
 
 
 class _Place(msgspec.Struct, frozen=True):
@@ -64,4 +65,4 @@ def render_requests(calls: Sequence[Call], *, film: str, file: str) -> bytes:
         ),
         _Total(sum(call.seconds for call in calls), decimal_string(sum((call.cost_usd for call in calls), Decimal(0)))),
     )
-    return msgspec.json.format(msgspec.json.encode(report), indent=2)
+    return safe_json(msgspec.json.format(msgspec.json.encode(report), indent=2))
