@@ -113,14 +113,16 @@ def measure_check(stage: Stage, *, rounds: int, **_: int) -> Iterator[Outcome]:
         return stage.run(stage.black(line, cache=folder), FEWEST_SHOTS)
 
     for what, cache, share in (
-        ("kling check, cold, no cache at all", "none", LARGEST_SHARE_OF_BLACK_COLD),
+        ("kling check, the first ever, no cache at all", "none", None),
         ("kling check, cold, grammar saved", "grammar", LARGEST_SHARE_OF_BLACK_COLD),
         ("kling check, nothing changed", "kept", LARGEST_SHARE_OF_BLACK_WARM),
     ):
         ours, theirs = alternate(rounds * SHORT_ROUNDS, partial(check, cache), partial(black, cache))
         found = ratio(ours, theirs)
         measured = f"{_words(found)} ({seconds(ours) * 1000:.0f} against {seconds(theirs) * 1000:.0f} ms)"
-        yield Outcome(what, f"≤ {share}x black", measured, found.median <= share)
+        # Tables of the grammar are made once for a user and a version; a goal for that one run would be no use to anybody.
+        goal, met = ("", None) if share is None else (f"≤ {share}x black", found.median <= share)
+        yield Outcome(what, goal, measured, met)
 
 
 def measure_imports(stage: Stage, **_: int) -> Iterator[Outcome]:

@@ -38,14 +38,13 @@ from kling_dsl.slips import (
     report_stray_text,
 )
 from kling_dsl.source import Span, Text
-from kling_dsl.vocabulary import TITLE_KEYS
+from kling_dsl.vocabulary import MAX_NAME_CHARACTERS, TITLE_KEYS
 
 _UNIT = re.compile(
     r"(?:SHOT|CLIP)(?:[ \t]+(?P<id>(?![0-9])[^\s]+))?"
     r"(?:[ \t]+(?P<length>[0-9]+(?:[.,][0-9]+)?(?:[ \t]?(?:seconds|second|secs|sec|s|S))?)(?=[\s,;]))?"
 )
-_ID = re.compile(r"[a-z][a-z0-9-]{0,99}\Z")
-"""A clip's file bears its id, and no file system takes a name of more than 255 bytes."""
+_ID = re.compile(rf"[a-z][a-z0-9-]{{0,{MAX_NAME_CHARACTERS - 1}}}\Z")
 _MAX_DIGITS = 7
 """More than any length has, and few enough that reading the number costs nothing."""
 _LENGTH = re.compile(r"([0-9]+)(?:[.,]([0-9]+))?[ \t]?([a-zA-Z]*)\Z")
@@ -97,14 +96,14 @@ def build_definition(pieces: Sequence[Piece], report: Report) -> Definition | No
     name = pieces[0].after(kind)
     attributes = _attributes(pieces)
     body = _description(pieces, report)
-    if not name.value.isidentifier():
+    if not name.value.isidentifier() or len(name.value) > MAX_NAME_CHARACTERS:
         span = name.span if name.value else Span("", 0, 1, 0, len(kind) + 1)
         report(
             error(
                 "bad-name",
                 f'"{name.value}" is no name' if name.value else f"this {kind} has no name",
                 span,
-                hint=f"a name is one word of letters, digits and _, as in `{kind} Mira`; begin the line with ! if it is prose",
+                hint=f"a name is one word of up to {MAX_NAME_CHARACTERS} letters, digits and _, as in `{kind} Mira`; begin the line with ! if it is prose",
             )
         )
         return None
@@ -221,7 +220,7 @@ def _is_id(name: Text | None, keyword: str, report: Report) -> bool:
         report(error("bad-id", f"this {keyword} has no id", span, hint=f"the id comes first, as in {example}"))
         return False
     lowered = re.sub(r"[^a-z0-9-]+", "-", name.value.lower()).strip("-")
-    hint = f"an id is up to 100 lower-case letters, digits and -, beginning with a letter, as in {example}; begin the line with ! if it is prose"
+    hint = f"an id is up to {MAX_NAME_CHARACTERS} lower-case letters, digits and -, beginning with a letter, as in {example}; begin the line with ! if it is prose"
     fix = rewrite(name.span, lowered if _ID.match(lowered) else None)
     report(error("bad-id", f'"{name.value}" is no {keyword.lower()} id', name.span, hint=hint, fix=fix))
     return False

@@ -22,3 +22,6 @@ SCENE_KEYS = ("look", "audio", "aspect", "model", "takes", "with")
 SHOT_KEYS = (*SCENE_KEYS, "start", "end", "type")
 MARGIN_KEYS = frozenset((*DEFINITION_KEYS, *SHOT_KEYS))
 KEYWORDS = ("SHOT", "CLIP", "END", "CHARACTER", "PROP", "PLACE", "STYLE", "IMPORT", "EXPECT")
+MAX_NAME_CHARACTERS = 100
+"""The longest name of a reference and the longest id: composing the marks of a longer one could take minutes, and a
+clip's file bears its id."""

@@ -13,9 +13,9 @@ from kling_dsl import ir, nodes, spelling
 from kling_dsl.diagnostics import Diagnostic, Note, error, rewrite, warning
 from kling_dsl.lowering.values import Report, read_names, read_picture, spot
 from kling_dsl.patterns import Rare
-from kling_dsl.vocabulary import DEFINITION_KEYS
+from kling_dsl.vocabulary import DEFINITION_KEYS, MAX_NAME_CHARACTERS
 
-_LETTERS = re.compile(r"\w*")
+_LETTERS = re.compile(rf"\w{{0,{MAX_NAME_CHARACTERS}}}")
 _TAG = re.compile(r"(?:Element|Image|Video|Voice)[0-9]+\Z", re.IGNORECASE)
 _MENTION = Rare(r"(?<!\w)@(?=\w)")
 
@@ -44,9 +44,10 @@ class Cast(msgspec.Struct, frozen=True, eq=False):
 def name_run(text: str, start: int) -> str:
     """Return the characters from `start` on that a name may be made of: letters, digits, _ and marks on letters."""
     end = _LETTERS.match(text, start).end()  # type: ignore[union-attr]
-    while end < len(text) and text[end] > "\x7f" and _is_mark(text[end]):
+    last = min(len(text), start + MAX_NAME_CHARACTERS)
+    while end < last and text[end] > "\x7f" and _is_mark(text[end]):
         end = _LETTERS.match(text, end + 1).end()  # type: ignore[union-attr]
-    return text[start:end]
+    return text[start : min(end, last)]
 
 
 def declare_cast(placed: Iterable[tuple[str, int, nodes.Definition]]) -> tuple[Cast, tuple[Diagnostic, ...]]:
