@@ -79,6 +79,6 @@ def _rewrite(path: Path, text: str) -> None:
             file.write(text.encode("utf-8"))
         os.chmod(temporary, path.stat().st_mode & 0o777)
         os.replace(temporary, path)
-    except OSError:
+    except BaseException:
         os.unlink(temporary)
         raise

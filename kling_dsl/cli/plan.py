@@ -98,7 +98,7 @@ def _write(text: str, form: str, out: Path | None) -> None:
     try:
         temporary.write_bytes(text.encode("utf-8"))
         os.replace(temporary, place)
-    except OSError:
+    except BaseException:
         temporary.unlink(missing_ok=True)
         raise
 

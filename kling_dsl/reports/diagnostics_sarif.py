@@ -20,7 +20,7 @@ _LINK = re.compile(r"\[(?=[^\[\]]*\]\()")
 def render_sarif(diagnostics: Sequence[Diagnostic], *, version: str, help_text: Callable[[str], str | None]) -> bytes:
     """Return a SARIF log of one run by `version` of the tool, with a rule for each slug that was reported.
 
-    `help_text` returns the page of a slug in Markdown, or None. Paths are relative to the project's root (`SRCROOT`),
+    `help_text` returns the page of a slug in Markdown, or None. Paths are those of the diagnostics, relative to one folder (`SRCROOT`),
     columns count code points. A place without a file is left out, as is a fix none of whose edits names a file.
     """
     slugs = sorted({diagnostic.slug for diagnostic in diagnostics})
