@@ -47,7 +47,7 @@ _CUT = re.compile(
     )""",
     re.MULTILINE | re.VERBOSE,
 )
-_OPENING = re.compile(r"(?:[ \t]*(?:\#[^\n]*|\[\[(?:(?!\]\])[\s\S])*\]\][ \t]*)?\n)++")
+_OPENING = re.compile(r"\n+|[ \t]*(?:\#[^\n]*|\[\[(?:(?!\]\])[\s\S])*\]\][ \t]*)?\n")
 _NOTE = re.compile(r"^[ \t]*\#[^\n]*|\\\[\[|\[\[", re.MULTILINE)
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")
@@ -72,8 +72,9 @@ def parse(text: str, *, file: str, known: Blocks) -> nodes.Screenplay:
 def _cut(text: str) -> tuple[list[tuple[int, str, str]], int]:
     """Return the blocks of a text, each with its line and the rule of the grammar it follows, and the number of lines."""
     first = _CUT.search(text)
-    opening = _OPENING.match(text, 0, first.start() if first else len(text))
-    start = opening.end() if opening else 0
+    start = 0
+    while opening := _OPENING.match(text, start, first.start() if first else len(text)):
+        start = opening.end()
     line = 1 + text.count("\n", 0, start)
     rule = "title_page"
     cuts: list[tuple[int, str, str]] = []

@@ -117,6 +117,7 @@ def test_help_imports_no_command(folder: Path) -> None:
     assert {name for name in modules if name.startswith("kling_dsl")} == {
         "kling_dsl",
         "kling_dsl.cli",
+        "kling_dsl.cli.streams",
         "kling_dsl.cli.verbs",
     }
     assert "msgspec" not in modules

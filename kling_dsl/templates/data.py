@@ -95,15 +95,19 @@ def parse_csv(text: str, path: str) -> Parsed:
 
 def check_header(header: list[str], text: str, path: str, start: int) -> list[Diagnostic]:
     """Report columns without a name and names that come twice."""
-    problems = []
+    problems: list[Diagnostic] = []
+    seen: set[str] = set()
     position = start
     for index, name in enumerate(header):
+        if len(problems) >= MAX_DIAGNOSTICS:
+            break
         found = FIELD.match(text, position)
         end = found.end() if found else position
         if not name:
             problems.append(bad(f"column {index + 1} has no name", at(text, path, position, max(end, position + 1))))
-        elif name in header[:index]:
+        elif name in seen:
             problems.append(bad(f"two columns are named {name!r}", at(text, path, position, end)))
+        seen.add(name)
         position = end + 1
     return problems
 
