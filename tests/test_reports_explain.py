@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner, Result
@@ -67,11 +71,18 @@ def test_a_slug_like_no_other_says_where_the_list_is() -> None:
 
 @pytest.mark.parametrize(("variable", "coloured"), [("", True), ("NO_COLOR", False), ("CI", False)])
 def test_headings_are_bold_only_where_colour_is_wanted(variable: str, coloured: bool) -> None:
-    environment = {variable: "1"} if variable else {}
-    result = CliRunner().invoke(
-        explain, ["unknown-reference"], color=True, env={"NO_COLOR": None, "CI": None, **environment}
-    )
-    assert ("\x1b[1m" in result.stdout) is coloured
+    environment = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "CI")}
+    environment |= {"TERM": "xterm"} | ({variable: "1"} if variable else {})
+    ours, theirs = pty.openpty()
+    try:
+        command = [sys.executable, "-m", "kling_dsl", "explain", "syntax"]
+        done = subprocess.run(command, stdout=theirs, env=environment, timeout=60, check=True)
+        shown = os.read(ours, 65536)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert done.returncode == 0
+    assert (b"\x1b[1m" in shown) is coloured
 
 
 def test_help_shows_an_example() -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import os
+import sys
 
 import click
 import msgspec
 
+from kling_dsl.cli.terminal import palette_for, width_of
 from kling_dsl.reports import pages
 from kling_dsl.reports.escaping import visible
-from kling_dsl.reports.palette import COLOURED, PLAIN, Palette
 from kling_dsl.spelling import nearest
+
+_WIDEST = 100
+"""Columns beyond which prose is hard to read."""
 
 
 @click.command("explain")
@@ -33,7 +36,11 @@ def explain_command(slug: str | None, form: str) -> None:
     page = pages.page(slug)
     if page is None:
         raise click.UsageError(_unknown(slug))
-    click.echo(_json(page) if form == "json" else pages.render_page(page, palette=_palette()).removesuffix("\n"))
+    if form == "json":
+        click.echo(_json(page))
+        return
+    width = min(width_of(sys.stdout), _WIDEST)
+    click.echo(pages.render_page(page, palette=palette_for(sys.stdout), width=width), nl=False)
 
 
 class _Listed(msgspec.Struct, frozen=True):
@@ -62,7 +69,3 @@ def _unknown(slug: str) -> str:
 
 def _json(value: object) -> str:
     return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
-
-
-def _palette() -> Palette:
-    return PLAIN if os.environ.get("NO_COLOR") or os.environ.get("CI") else COLOURED

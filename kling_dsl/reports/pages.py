@@ -16,6 +16,8 @@ MAIN_FILE = "film.kling"
 """The name of an example's film when its block gives none."""
 
 _SLUG = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_LAID_OUT = re.compile(r"[ \t]|[#|>]|[-*] |[0-9]+\. ")
+"""How a line begins that is no running text: an indented one, a heading, a table, a list."""
 _VERDICT = re.compile(r"(error|warning|note): (\S.*)")
 _FENCE = re.compile(r"(`{3,})([^`]*)")
 _EXPECTED = re.compile(r"(?:(?P<file>[^\s:]+):)?(?P<line>\d+):(?P<column>\d+) (?P<slug>[a-z0-9-]+)")
@@ -99,10 +101,15 @@ def title_of(text: str) -> str:
     return next((match[2] for match in found if match), "")
 
 
-def render_page(page: Page, *, palette: Palette = PLAIN) -> str:
-    """Lay a page out for a terminal: headings strong, code indented, an example's further files under their names."""
+def render_page(page: Page, *, palette: Palette = PLAIN, width: int = 120) -> str:
+    """Lay a page out for a terminal of `width` columns.
+
+    Headings are strong, prose is wrapped, code indented, an example's further files under their names.
+    """
+    import textwrap
+
     out: list[str] = []
-    for piece in _pieces(visible_lines(page.text).split("\n"), page.slug):
+    for piece in _joined(_pieces(visible_lines(page.text).split("\n"), page.slug)):
         if isinstance(piece, Block):
             words = piece.info.split()
             caption = next((word.removeprefix("file=") for word in words if word.startswith("file=")), "")
@@ -113,9 +120,24 @@ def render_page(page: Page, *, palette: Palette = PLAIN) -> str:
             out.append(palette.paint(piece.lstrip("# "), palette.strong))
         elif match := _VERDICT.fullmatch(piece):
             out.append(f"{palette.paint(match[1], palette.of_severity(match[1]))}: {match[2]}")
-        else:
+        elif _LAID_OUT.match(piece):
             out.append(piece)
+        else:
+            out += textwrap.wrap(piece, width, break_long_words=False, break_on_hyphens=False) or [""]
     return "\n".join(out).rstrip("\n") + "\n"
+
+
+def _joined(pieces: list[str | Block]) -> list[str | Block]:
+    """Return the pieces with the lines of each paragraph in one; lists and tables stay as they are laid out."""
+    joined: list[str | Block] = []
+    for piece in pieces:
+        before = joined[-1] if joined else ""
+        goes_on = isinstance(piece, str) and isinstance(before, str) and bool(piece) and bool(before)
+        if goes_on and not any(_LAID_OUT.match(str(line)) or _VERDICT.fullmatch(str(line)) for line in (piece, before)):
+            joined[-1] = f"{before} {piece}"
+        else:
+            joined.append(piece)
+    return joined
 
 
 def _pieces(lines: list[str], slug: str) -> list[str | Block]:
