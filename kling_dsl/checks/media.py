@@ -53,20 +53,10 @@ def check_picture(file: ir.File, media: Media, profile: Profile) -> Iterator[Dia
     limits = profile.media.image
     if limits is None or media.problem:
         return
+    yield from _check_file(file, media, limits, profile)
+    if media.kind not in (*limits.kinds, *limits.doubtful_kinds):
+        return
     note = (_basis(profile, limits.source),)
-    if media.kind not in limits.kinds:
-        doubtful = media.kind in limits.doubtful_kinds
-        yield (warning if doubtful else error)(
-            "media-kind-doubtful" if doubtful else "media-kind",
-            f"{file.path} is {_kind(media)}, and {profile.name} {'is not known to take it' if doubtful else 'takes ' + _or(limits.kinds)}",
-            file.span,
-            notes=note,
-            hint=f"convert it to {_or(limits.kinds)}; the name's ending decides nothing",
-        )
-        if not doubtful:
-            return
-    if media.bytes > limits.max_bytes:
-        yield _too_large(file, media, limits, profile)
     if not media.width or not media.height:
         yield error(
             "media-broken", f"the size of {file.path} in pixels cannot be read", file.span, hint="export it again"
@@ -97,20 +87,10 @@ def check_video(file: ir.File, media: Media, profile: Profile) -> Iterator[Diagn
     limits = profile.media.video
     if limits is None or media.problem:
         return
+    yield from _check_file(file, media, limits, profile)
+    if media.kind not in (*limits.kinds, *limits.doubtful_kinds):
+        return
     note = (_basis(profile, limits.source),)
-    if media.kind not in limits.kinds:
-        doubtful = media.kind in limits.doubtful_kinds
-        yield (warning if doubtful else error)(
-            "media-kind-doubtful" if doubtful else "media-kind",
-            f"{file.path} is {_kind(media)}, and {profile.name} {'is not known to take it' if doubtful else 'takes ' + _or(limits.kinds)}",
-            file.span,
-            notes=note,
-            hint=f"convert it to {_or(limits.kinds)}; the name's ending decides nothing",
-        )
-        if not doubtful:
-            return
-    if media.bytes > limits.max_bytes:
-        yield _too_large(file, media, limits, profile)
     if media.seconds is None or media.frames_per_second is None:
         yield Diagnostic(
             "video-not-measured",
@@ -172,6 +152,22 @@ def check_shared_pictures(references: tuple[ir.Reference, ...], digests: dict[st
                     notes=(Note("the other stands here", earlier[1]),),
                     hint="give each name a picture of its own, or use one name for both",
                 )
+
+
+def _check_file(
+    file: ir.File, media: Media, limits: ImageLimits | VideoLimits, profile: Profile
+) -> Iterator[Diagnostic]:
+    """Report what pictures and videos share: a kind that is not taken, or taken with a doubt, and too many bytes."""
+    hint = f"convert it to {_or(limits.kinds)}; the name's ending decides nothing"
+    notes = (_basis(profile, limits.source),)
+    told = f"{file.path} is {_kind(media)}, and {profile.name}"
+    if media.kind in limits.doubtful_kinds:
+        yield warning("media-kind-doubtful", f"{told} is not known to take it", file.span, notes=notes, hint=hint)
+    elif media.kind not in limits.kinds:
+        yield error("media-kind", f"{told} takes {_or(limits.kinds)}", file.span, notes=notes, hint=hint)
+        return
+    if media.bytes > limits.max_bytes:
+        yield _too_large(file, media, limits, profile)
 
 
 def _too_large(file: ir.File, media: Media, limits: ImageLimits | VideoLimits, profile: Profile) -> Diagnostic:
