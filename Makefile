@@ -77,7 +77,7 @@ lock: $(INSTALLED) ## Choose the newest releases that pyproject.toml allows, and
 	@out/lock/tools/bin/uv lock --quiet --no-config --project out/lock
 	@{ echo '# What the developers of kling-dsl install, with the digests of every published file. Made by: make lock'; \
 	   out/lock/tools/bin/uv export --quiet --no-config --project out/lock --frozen --no-emit-project --extra media \
-	     --extra schema --all-groups --no-annotate --no-header --format requirements.txt; } > out/lock/requirements.lock
+	     --extra schema --extra serve --all-groups --no-annotate --no-header --format requirements.txt; } > out/lock/requirements.lock
 	@mv out/lock/requirements.lock requirements.lock
 	@rm -rf out/lock
 
