@@ -1,0 +1,243 @@
+"""The way to the ledger's file: it is made whole, recognized before it is touched, checked, and led to today's form."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from kling_dsl.ledger import schema
+from kling_dsl.ledger.errors import BusyLedger, DamagedLedger, NewerLedger, UnwritableLedger
+
+_MAGIC = b"SQLite format 3\x00"
+_HEADER_BYTES = 100
+_VERSION_PLACE = slice(60, 64)
+_APPLICATION_PLACE = slice(68, 72)
+_PRIMARY_CODE = 0xFF
+"""The part of an SQLite error code that names the kind of error; the rest says where it came from."""
+
+_DAMAGED = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB))
+_BUSY = frozenset((sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL))
+_UNWRITABLE = frozenset(
+    (
+        *(sqlite3.SQLITE_READONLY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR),
+        *(sqlite3.SQLITE_PERM, sqlite3.SQLITE_NOLFS, sqlite3.SQLITE_AUTH),
+    )
+)
+
+
+@contextlib.contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Raise what goes wrong with the file as a LedgerError; a mistake in our own SQL stays what it is."""
+    try:
+        yield
+    except sqlite3.Error as problem:
+        raise _translate(path, problem) from problem
+    except OSError as problem:
+        raise UnwritableLedger(path, problem.strerror or str(problem)) from problem
+
+
+def _translate(path: Path, problem: sqlite3.Error) -> Exception:
+    # An error that SQLite did not report has no code.
+    code = getattr(problem, "sqlite_errorcode", -1) & _PRIMARY_CODE
+    if code in _DAMAGED:
+        return DamagedLedger(path, str(problem))
+    if code in _BUSY:
+        return BusyLedger(path, str(problem))
+    if code in _UNWRITABLE:
+        return UnwritableLedger(path, str(problem))
+    return problem
+
+
+def companions(path: Path) -> tuple[Path, Path]:
+    """Return the files beside a ledger in which changes may stand that are not yet in it."""
+    return path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-journal")
+
+
+def connect_to_write(path: Path, *, patience_seconds: float) -> sqlite3.Connection:
+    """Open a ledger to write, made first where none is, checked through and in today's form."""
+    with translated(path):
+        if not exists(path):
+            _make(path)
+        recognize(path)
+        connection = _connect(path, "mode=rw", patience_seconds=patience_seconds)
+        try:
+            # A commit is on the disk when it returns, also where the disk would rather keep it in its own memory.
+            for setting in ("foreign_keys = ON", "synchronous = FULL", "fullfsync = ON"):
+                connection.execute(f"PRAGMA {setting}")
+            _refuse_damage(connection, path)
+            _migrate(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def connect_to_read(path: Path, *, query: str, patience_seconds: float) -> sqlite3.Connection:
+    """Open a ledger that is there to read only; `query` is how SQLite is to treat its file."""
+    with translated(path):
+        recognize(path)
+        connection = _connect(path, query, patience_seconds=patience_seconds)
+        try:
+            connection.execute("PRAGMA query_only = ON")
+            _version(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def connect_to_nothing() -> sqlite3.Connection:
+    """Return an empty ledger in memory."""
+    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    for statement in _whole_schema():
+        connection.execute(statement)
+    connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def exists(path: Path) -> bool:
+    """Tell whether there is a ledger; changes whose ledger is gone are damage, and so is a link to nowhere."""
+    if os.path.lexists(path):
+        return True
+    for companion in companions(path):
+        if companion.exists() and companion.stat().st_size:
+            raise DamagedLedger(path, f"it is gone, while {companion.name}, which belongs to it, is still there")
+    return False
+
+
+def recognize(path: Path) -> None:
+    """Refuse a file that is no ledger, or a newer one, by its first bytes and without opening it as a database."""
+    with open(path, "rb") as file:
+        header = file.read(_HEADER_BYTES)
+    if len(header) < _HEADER_BYTES or not header.startswith(_MAGIC):
+        raise DamagedLedger(path, "it is empty" if not header else "it is not a database")
+    if int.from_bytes(header[_APPLICATION_PLACE], "big") != schema.APPLICATION_ID:
+        raise DamagedLedger(path, "it is a database, but not a ledger of kling")
+    _refuse_newer(path, int.from_bytes(header[_VERSION_PLACE], "big"))
+
+
+def _refuse_newer(path: Path, version: int) -> None:
+    known = len(schema.MIGRATIONS)
+    if version > known:
+        raise NewerLedger(path, version=version, known=known)
+
+
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    """Return the form of an open ledger: what the file's first bytes say may be older than what stands beside it."""
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    _refuse_newer(path, version)
+    if version < 1:
+        raise DamagedLedger(path, "it does not say which form it has")
+    return version
+
+
+def _connect(path: Path, query: str, *, patience_seconds: float) -> sqlite3.Connection:
+    # As an address, because only that can say that nothing is to be made where nothing is.
+    address = f"{path.absolute().as_uri()}?{query}"
+    return sqlite3.connect(address, uri=True, timeout=patience_seconds, isolation_level=None, check_same_thread=False)
+
+
+def _refuse_damage(connection: sqlite3.Connection, path: Path) -> None:
+    """Read the whole ledger once: a damaged index could hide a take that was paid for."""
+    found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(3)")]
+    if found != ["ok"]:
+        raise DamagedLedger(path, "; ".join(" ".join(line.split()) for line in found))
+
+
+def _whole_schema() -> Iterator[str]:
+    yield f"PRAGMA application_id = {schema.APPLICATION_ID}"
+    for statements in schema.MIGRATIONS:
+        yield from statements
+    yield f"PRAGMA user_version = {len(schema.MIGRATIONS)}"
+
+
+def _make(path: Path) -> None:
+    """Make an empty ledger under another name and link it into place, so that it is there whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.new")
+    try:
+        with contextlib.closing(sqlite3.connect(draft, isolation_level=None)) as connection:
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("BEGIN IMMEDIATE")
+            for statement in _whole_schema():
+                connection.execute(statement)
+            connection.execute("COMMIT")
+        _put(draft, path)
+    finally:
+        for leftover in (draft, *companions(draft), draft.with_name(f"{draft.name}-shm")):
+            leftover.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def _put(draft: Path, path: Path) -> None:
+    """Give a draft its name, unless another process was quicker: nothing is ever put over a ledger."""
+    with contextlib.suppress(FileExistsError):
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            raise
+        except OSError:
+            # Some disks have no links. A copy that breaks off is no ledger, and is refused as one.
+            with open(path, "xb") as file:
+                file.write(draft.read_bytes())
+                file.flush()
+                os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring a folder's list of names to the disk, where the system can."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Lead a ledger to today's form step by step, with a copy of it kept beside it before the first."""
+    kept = False
+    while _version(connection, path) < len(schema.MIGRATIONS):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            # Asked again, now that no other process can be at it.
+            version = _version(connection, path)
+            if version < len(schema.MIGRATIONS):
+                if not kept:
+                    _keep_copy(path, version)
+                    kept = True
+                for statement in schema.MIGRATIONS[version]:
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {version + 1}")
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+
+def _keep_copy(path: Path, version: int) -> None:
+    """Keep a whole copy of a ledger as `<name>.v<version>.bak`; a copy that is there already is not written over."""
+    draft = path.with_name(f"{path.name}.v{version}.{os.getpid()}.new")
+    try:
+        with (
+            contextlib.closing(_connect(path, "mode=ro", patience_seconds=0)) as source,
+            contextlib.closing(sqlite3.connect(draft)) as copy,
+        ):
+            source.backup(copy)
+        number = 1
+        place = path.with_name(f"{path.name}.v{version}.bak")
+        while place.exists():
+            number += 1
+            place = path.with_name(f"{path.name}.v{version}.{number}.bak")
+        with open(draft, "rb") as file:
+            os.fsync(file.fileno())
+        draft.replace(place)
+    finally:
+        draft.unlink(missing_ok=True)
+    _sync_folder(path.parent)
