@@ -183,7 +183,12 @@ class Emitter:
 
 def fingerprint(endpoint: str, digested: Arguments) -> str:
     """Return the SHA-256 of the canonical JSON of an endpoint and its arguments, in hexadecimal."""
-    return hashlib.sha256(_canonical.encode({"endpoint": endpoint, "arguments": digested})).hexdigest()
+    return hashlib.sha256(canonical_json(endpoint, digested)).hexdigest()
+
+
+def canonical_json(endpoint: str, digested: Arguments) -> bytes:
+    """Return the one way to write an endpoint and its arguments down, whose digest is the fingerprint."""
+    return _canonical.encode({"endpoint": endpoint, "arguments": digested})
 
 
 def chained(digested: Arguments, profile: Profile, fingerprints: Mapping[str, str]) -> Arguments:

@@ -79,6 +79,18 @@ class DiskWorld:
             self._media[path] = self._measure(path)
         return self._media[path]
 
+    def read_media(self, path: str) -> bytes | Unreadable:
+        """Return the content of a media file as it is now; nothing outside of the root is ever read."""
+        opened = self._open(path)
+        if isinstance(opened, Unreadable):
+            return opened
+        with opened as file:
+            try:
+                content = _read_at_most(file, MAX_MEDIA_BYTES + 1)
+            except OSError as problem:
+                return _unreadable(problem)
+        return content if len(content) <= MAX_MEDIA_BYTES else _too_large("media file", MAX_MEDIA_BYTES)
+
     def signature(self, path: str) -> Signature:
         """Return what `path` looks like now, whatever was answered before."""
         return self._look(path)[0]

@@ -15,6 +15,9 @@ from kling_dsl.source import Span
 from kling_dsl.spelling import nearest
 
 SLUG = "bad-settings"
+MAX_CONCURRENCY = 1000
+"""The most takes that one run holds at the provider at once; accounts are allowed far fewer."""
+
 LintLevel = Literal["error", "warning", "off"]
 _LEVELS: tuple[LintLevel, ...] = ("error", "warning", "off")
 
@@ -39,6 +42,12 @@ class PathSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     out: str = "out"
 
 
+class RenderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How films are rendered: `concurrency` is the most takes that are under way at the provider at once."""
+
+    concurrency: int = 10
+
+
 class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which models films use: `default` is the sheet of a film whose title page names none, None for the program's."""
 
@@ -54,6 +63,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limits: LimitSettings = LimitSettings()
     paths: PathSettings = PathSettings()
     models: ModelSettings = ModelSettings()
+    render: RenderSettings = RenderSettings()
 
 
 def read_settings(text: str, file: str) -> tuple[Settings, tuple[Diagnostic, ...]]:
@@ -144,11 +154,18 @@ def _read_name(value: object) -> str:
     raise ValueError(f'must be the name of a model sheet, such as "o3-4k", not {_show(value)}')
 
 
+def _read_count(value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_CONCURRENCY:
+        return value
+    raise ValueError(f"must be a whole number from 1 to {MAX_CONCURRENCY}, not {_show(value)}")
+
+
 _VALUES: dict[str, Callable[[object], object]] = {
     "speech": _read_rate,
     "limits": _read_money,
     "paths": _read_folder,
     "models": _read_name,
+    "render": _read_count,
 }
 
 

@@ -6,25 +6,28 @@ from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from itertools import groupby
-from typing import Literal
 
 import msgspec
 
-from kling_dsl.calls import Call
 from kling_dsl.compiler import Compilation, Quote
 from kling_dsl.costs import Cost
 from kling_dsl.money import decimal_string, dollars
 from kling_dsl.profiles import Price, Profile
 from kling_dsl.reports.escaping import safe_json
+from kling_dsl.standing import Standing, State
 
 OLD_AFTER_DAYS = 90
 """Prices moved twice within a year, so one that was read a quarter ago may be wrong."""
 
-State = Literal["new", "changed", "kept", "accepted", "waiting", "pending", "uncertain"]
+MAX_REASONS = 20
+"""The most clips whose reasons stand under the table; the JSON has them all."""
 
 
 class Clip(msgspec.Struct, frozen=True):
-    """One clip of a plan; `cost_usd` is of all its takes, `retake_usd` of one more."""
+    """One clip of a plan; `cost_usd` is of all its takes, `retake_usd` of one more.
+
+    Of `cost_usd`, `to_buy_usd` is left to buy and `kept_usd` paid for; the rest is ordered or uncertain.
+    """
 
     id: str
     scene: str
@@ -35,6 +38,8 @@ class Clip(msgspec.Struct, frozen=True):
     takes: int
     cost_usd: Decimal
     retake_usd: Decimal
+    to_buy_usd: Decimal
+    kept_usd: Decimal
     fingerprint: str
     file: str
     line: int
@@ -72,7 +77,7 @@ class Basis(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """The whole plan of a film; nothing has been rendered of it, so all of it is to buy."""
+    """The whole plan of a film."""
 
     film: str
     file: str
@@ -104,12 +109,17 @@ class Plan(msgspec.Struct, frozen=True):
     @property
     def kept_usd(self) -> Decimal:
         """What of that is paid already."""
-        return sum((clip.cost_usd for clip in self.clips if clip.state in ("kept", "accepted")), Decimal(0))
+        return sum((clip.kept_usd for clip in self.clips), Decimal(0))
 
     @property
     def to_buy_usd(self) -> Decimal:
-        """What is left to buy."""
-        return self.film_usd - self.kept_usd
+        """What is left to buy; for clips that wait for another one, at most."""
+        return sum((clip.to_buy_usd for clip in self.clips), Decimal(0))
+
+    @property
+    def open_usd(self) -> Decimal:
+        """What is ordered, uncertain or failed: neither kept nor to buy."""
+        return self.film_usd - self.kept_usd - self.to_buy_usd
 
     @property
     def over_budget_usd(self) -> Decimal:
@@ -132,12 +142,14 @@ class Plan(msgspec.Struct, frozen=True):
         return tuple(rows)
 
 
-def make_plan(compilation: Compilation, *, today: date, drafts: tuple[Quote, ...]) -> Plan:
-    """Return the plan of a compilation that has not failed."""
+def make_plan(
+    compilation: Compilation, standings: Sequence[Standing], *, today: date, drafts: tuple[Quote, ...]
+) -> Plan:
+    """Return the plan of a compilation that has not failed, by how its clips stand."""
     return Plan(
         film=compilation.title,
         file=compilation.file,
-        clips=tuple(_clip(call) for call in compilation.calls),
+        clips=tuple(_clip(standing) for standing in standings),
         budget_usd=compilation.settings.budget_usd,
         drafts=drafts,
         prices=tuple(_prices(compilation, today)),
@@ -160,6 +172,8 @@ def render_plan_json(plan: Plan) -> bytes:
                 "takes": clip.takes,
                 "cost_usd": decimal_string(clip.cost_usd),
                 "retake_usd": decimal_string(clip.retake_usd),
+                "to_buy_usd": decimal_string(clip.to_buy_usd),
+                "kept_usd": decimal_string(clip.kept_usd),
                 "fingerprint": clip.fingerprint,
                 "source": {"file": clip.file, "line": clip.line},
             }
@@ -207,6 +221,10 @@ def closing_lines(plan: Plan) -> tuple[tuple[str, str], ...]:
         ("film", f"{plan.seconds:,} s in {_count(plan.clips)}{takes}, {dollars(plan.film_usd)}"),
         ("to buy", dollars(plan.to_buy_usd)),
     ]
+    if plan.kept_usd:
+        lines.append(("kept", f"{dollars(plan.kept_usd)}, paid for already"))
+    if plan.open_usd:
+        lines.append(("open", f"{dollars(plan.open_usd)} ordered, uncertain or failed: see below"))
     if plan.budget_usd is not None:
         over = plan.over_budget_usd
         told = f"{dollars(over)} over" if over else f"{dollars(plan.budget_usd - plan.film_usd)} left"
@@ -218,7 +236,7 @@ def closing_lines(plan: Plan) -> tuple[tuple[str, str], ...]:
         billed = f" {basis.billed}," if basis.billed else ""
         price = f"{dollars(basis.usd_per_second)} a second{billed} on {basis.model}{when} ({basis.confidence})"
         lines.append(("price", f"{price}, read {basis.date}{age}: {basis.source}, {basis.url}"))
-    return tuple(lines)
+    return (*lines, *_reasons(plan))
 
 
 def on_the_point(amounts: Sequence[Decimal | None]) -> tuple[str, ...]:
@@ -240,22 +258,31 @@ def _count(clips: Sequence[Clip]) -> str:
     return f"{len(clips):,} clip{'' if len(clips) == 1 else 's'}"
 
 
-def _clip(call: Call) -> Clip:
-    waits = " and ".join(call.after)
+def _clip(standing: Standing) -> Clip:
+    call = standing.call
     return Clip(
         id=call.id,
         scene=call.scene,
         model=call.model,
-        state="waiting" if call.after else "new",
-        why=f"needs the last frame of {waits}, which is not rendered yet" if call.after else "not rendered yet",
+        state=standing.state,
+        why=standing.why,
         seconds=call.seconds,
         takes=call.takes,
         cost_usd=call.cost_usd,
         retake_usd=call.price_usd,
-        fingerprint=call.fingerprint,
+        to_buy_usd=standing.to_buy_usd,
+        kept_usd=standing.kept_usd,
+        fingerprint=standing.fingerprint or call.fingerprint,
         file=call.file,
         line=call.line,
     )
+
+
+def _reasons(plan: Plan) -> list[tuple[str, str]]:
+    """Return why clips stand as they do, where that is not plain from the state alone."""
+    told = [(clip.state, f"{clip.id}: {clip.why}") for clip in plan.clips if clip.why and clip.state != "new"]
+    more = len(told) - MAX_REASONS
+    return [*told[:MAX_REASONS], ("", f"and {more:,} more")] if more > 0 else told
 
 
 def _prices(compilation: Compilation, today: date) -> list[Basis]:

@@ -1,0 +1,93 @@
+"""Fetches finished clips into the store's folder for parts, in pieces, with a limit and without the key."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+from urllib.parse import urlsplit
+
+from kling_dsl.render.jobs import Video
+from kling_dsl.render.problems import RenderProblem
+
+if TYPE_CHECKING:
+    import httpx
+
+MAX_CLIP_BYTES = 4 * 1024 * 1024 * 1024
+"""The largest clip that is fetched: fifteen seconds of 4K at a hundred times a usual rate stay below."""
+ATTEMPTS = 4
+PIECE_BYTES = 256 * 1024
+
+
+class Gone(RenderProblem):
+    """The provider has no such file, and says so for good."""
+
+
+class Interrupted(RenderProblem):
+    """The file could not be fetched for now; it is fetched again at the next render."""
+
+
+class NotFetched(RenderProblem):
+    """The address is none from which a clip may be fetched."""
+
+
+async def fetch(
+    video: Video, part: Path, *, client: httpx.AsyncClient, progress: Callable[[int], None] = lambda _: None
+) -> None:
+    """Write a video to `part`; `progress` is told the bytes so far.
+
+    A connection that breaks is taken up where it broke when the server can. Raises `Gone`, `Interrupted` and
+    `NotFetched`; a full disk is an OSError that passes through.
+    """
+    import stamina
+
+    if urlsplit(video.url).scheme != "https":
+        raise NotFetched("the result names a video that has no https address")
+    async for attempt in stamina.retry_context(
+        on=Interrupted, attempts=ATTEMPTS, timeout=None, wait_initial=0.5, wait_max=10.0
+    ):
+        with attempt:
+            await _attempt(video.url, part, client, progress)
+
+
+async def _attempt(url: str, part: Path, client: httpx.AsyncClient, progress: Callable[[int], None]) -> None:
+    import httpx
+
+    # Only the attempt before in this very run is continued: what an earlier run left behind may be of another answer.
+    already = part.stat().st_size if part.exists() else 0
+    headers = {"Range": f"bytes={already}-"} if already else {}
+    try:
+        async with client.stream("GET", url, headers=headers) as answer:
+            if answer.url.scheme != "https":
+                raise NotFetched("the address of the video leads to one that is not https")
+            if answer.status_code in (403, 404, 410):
+                raise Gone(f"the provider no longer has the video ({answer.status_code})")
+            if answer.status_code == 416:
+                part.unlink(missing_ok=True)
+                raise Interrupted("the provider has another file there than before")
+            if not answer.is_success:
+                raise Interrupted(f"the provider answered {answer.status_code} when asked for the video")
+            resumed = answer.status_code == 206 and already > 0
+            with _opened(part, "ab" if resumed else "wb") as file:
+                await _write(answer, file, already if resumed else 0, progress)
+    except httpx.HTTPError as problem:
+        raise Interrupted(f"the connection broke: {str(problem).strip() or type(problem).__name__}") from problem
+
+
+async def _write(answer: httpx.Response, file: BinaryIO, written: int, progress: Callable[[int], None]) -> None:
+    expected = answer.headers.get("content-length", "")
+    total = written + int(expected) if expected.isdigit() else None
+    async for piece in answer.aiter_raw(PIECE_BYTES):
+        written += len(piece)
+        if written > MAX_CLIP_BYTES:
+            raise NotFetched(f"the video is larger than the {MAX_CLIP_BYTES // 2**30} GiB that a clip may have")
+        file.write(piece)
+        progress(written)
+    if total is not None and written < total:
+        raise Interrupted(f"only {written} of {total} bytes came")
+
+
+def _opened(part: Path, mode: str) -> BinaryIO:
+    flags = os.O_WRONLY | os.O_CREAT | (os.O_APPEND if mode == "ab" else os.O_TRUNC) | getattr(os, "O_NOFOLLOW", 0)
+    return os.fdopen(os.open(part, flags, 0o600), mode)  # type: ignore[return-value]

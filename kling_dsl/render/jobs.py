@@ -1,0 +1,201 @@
+"""Asks after jobs at the provider until they are done, and fetches what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from kling_dsl.ledger import Row
+from kling_dsl.render.account import Account
+from kling_dsl.render.clock import Clock
+from kling_dsl.render.failures import Failure, failed_job, failed_result, read_details
+from kling_dsl.render.problems import AccountRefused, RenderProblem
+
+if TYPE_CHECKING:
+    import httpx
+
+MAX_RESULT_BYTES = 1024 * 1024
+"""A result names one video in some hundred bytes; what is far larger is none."""
+
+
+class Pace(msgspec.Struct, frozen=True):
+    """How often a job is asked after: first after `first_seconds`, then ever less often, at most `most_seconds` apart."""
+
+    first_seconds: float = 2.0
+    growth: float = 1.3
+    most_seconds: float = 10.0
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How a job stands at the provider: its place in the queue, or None when it runs."""
+
+    position: int | None
+
+
+class Finished(msgspec.Struct, frozen=True):
+    """A job's result: its body as it came, and the units that the provider bills, when it says them."""
+
+    body: bytes
+    billed_units: Decimal | None
+
+
+class Unreachable(RenderProblem):
+    """The job is at the provider, and it cannot be asked after for now; it is asked again at the next render."""
+
+
+async def follow(
+    row: Row, account: Account, client: httpx.AsyncClient, clock: Clock, *, pace: Pace, seen: Callable[[Progress], None]
+) -> Finished | Failure:
+    """Wait until a job is done and return its result; raises `Unreachable` and `AccountRefused`.
+
+    The addresses are those that the provider named when it took the job. The handle of fal-client asks again by
+    itself after a drop or a busy gateway.
+    """
+    import fal_client
+    import httpx
+
+    for url in (row.status_url, row.response_url):
+        if not account.may_show_key(url):
+            raise Unreachable(
+                f"the provider named an address that is not its own, and the key was not sent there: {url}"
+            )
+    handle = fal_client.AsyncRequestHandle(row.request_id, row.response_url, row.status_url, row.cancel_url, client)
+    wait = pace.first_seconds
+    while True:
+        await clock.sleep(clock.jittered(wait))
+        wait = min(wait * pace.growth, pace.most_seconds)
+        try:
+            status = await handle.status()
+        except fal_client.FalClientHTTPError as problem:
+            if problem.status_code in (404, 410):
+                # The queue forgets; the result may still be there, and says more.
+                return await fetch_result(row, client, clock, failed=None)
+            if problem.status_code < 500 and problem.status_code not in (408, 409, 425, 429):
+                raise _refused(problem.status_code, problem.response.content) from problem
+            continue
+        except httpx.HTTPError as problem:
+            raise Unreachable(
+                f"the job cannot be asked after: {str(problem).strip() or type(problem).__name__}"
+            ) from problem
+        except (KeyError, ValueError, TypeError):
+            # A status that cannot be read, as a gateway's page is; the next one may be whole.
+            continue
+        if isinstance(status, fal_client.Queued):
+            seen(Progress(status.position))
+        elif isinstance(status, fal_client.InProgress):
+            seen(Progress(None))
+        elif isinstance(status, fal_client.Completed):
+            failed = failed_job(status.error, status.error_type or "") if status.error else None
+            return await fetch_result(row, client, clock, failed=failed)
+
+
+async def fetch_result(
+    row: Row, client: httpx.AsyncClient, clock: Clock, *, failed: Failure | None
+) -> Finished | Failure:
+    """Return what stands at a job's result address; `failed` is what its status said of a failure."""
+    import stamina
+
+    answer: httpx.Response | None = None
+    try:
+        async for attempt in stamina.retry_context(
+            on=_Again, attempts=5, timeout=60.0, wait_initial=0.5, wait_max=10.0
+        ):
+            with attempt:
+                answer = await _get(row.response_url, client)
+                # 5xx of a gateway has no request of its own; that of the model itself is the job's end.
+                if answer.status_code in (429, 502, 503, 504) and failed is None and not _is_from_model(answer):
+                    raise _Again(f"the provider answered {answer.status_code}")
+    except _Again as problem:
+        raise Unreachable(f"the job is done, and its result cannot be fetched for now: {problem}") from problem
+    assert answer is not None, "the loop ends with an answer or an exception"
+    if answer.is_success and failed is None:
+        return Finished(answer.content, _units(answer.headers.get("x-fal-billable-units")))
+    if answer.is_success:
+        return failed or Failure("the job failed", "maybe")
+    if answer.status_code == 401:
+        raise _refused(answer.status_code, answer.content)
+    told = failed_result(answer.status_code, answer.content)
+    if answer.status_code in (404, 410):
+        gone = "the provider no longer has the result: it is kept for about an hour"
+        return Failure(f"{gone} ({answer.status_code})", "maybe")
+    return told
+
+
+async def cancel(row: Row, account: Account, client: httpx.AsyncClient) -> None:
+    """Ask the provider to drop a job; one that runs may finish all the same and be billed."""
+    import fal_client
+
+    if account.may_show_key(row.cancel_url):
+        handle = fal_client.AsyncRequestHandle(row.request_id, row.response_url, row.status_url, row.cancel_url, client)
+        await handle.cancel()
+
+
+class Video(msgspec.Struct, frozen=True):
+    """The video that a result names."""
+
+    url: str
+    file_size: int | None = None
+
+
+class _Result(msgspec.Struct, frozen=True):
+    video: Video
+
+
+def video_of(result: bytes) -> Video | None:
+    """Return the video of a result, or None when there is none in it."""
+    try:
+        return msgspec.json.decode(result, type=_Result).video
+    except msgspec.MsgspecError:
+        return None
+
+
+class _Again(Exception):
+    """Asking again may help."""
+
+
+async def _get(url: str, client: httpx.AsyncClient) -> httpx.Response:
+    import httpx
+
+    try:
+        async with client.stream("GET", url) as answer:
+            content = b""
+            async for chunk in answer.aiter_bytes():
+                content += chunk
+                if len(content) > MAX_RESULT_BYTES:
+                    break
+            return httpx.Response(answer.status_code, headers=_plain(answer.headers), content=content)
+    except httpx.HTTPError as problem:
+        raise _Again(str(problem).strip() or type(problem).__name__) from problem
+
+
+def _plain(headers: Any) -> dict[str, str]:
+    """Return headers without those that speak of the body as it travelled."""
+    return {
+        name: value
+        for name, value in headers.items()
+        if name not in ("content-encoding", "content-length", "transfer-encoding")
+    }
+
+
+def _is_from_model(answer: httpx.Response) -> bool:
+    return "x-fal-request-id" in answer.headers or "x-fal-error-type" in answer.headers
+
+
+def _refused(status: int, body: bytes) -> RenderProblem:
+    words = read_details(body).words
+    if status in (401, 402, 403):
+        return AccountRefused(
+            f"the provider refuses the key ({status}, {words}): jobs it has are asked after next time"
+        )
+    return Unreachable(f"the provider answered {status} when asked after the job: {words}")
+
+
+def _units(told: str | None) -> Decimal | None:
+    try:
+        units = Decimal(told) if told else None
+    except InvalidOperation:
+        return None
+    return units if units is not None and units.is_finite() and units >= 0 else None

@@ -1,0 +1,23 @@
+"""What can end a render from the outside, in words for the writer."""
+
+from __future__ import annotations
+
+
+class RenderProblem(Exception):
+    """A render cannot begin or go on; the message says why and what to do."""
+
+
+class NoKey(RenderProblem):
+    """There is no key, or one that cannot be sent."""
+
+
+class AccountRefused(RenderProblem):
+    """The provider refused the account: a wrong key, or no money in it. Nothing was bought by that request."""
+
+
+class FromSandbox(RenderProblem):
+    """A sandbox answered where fal was expected, so that nothing that follows is real."""
+
+
+class UploadFailed(RenderProblem):
+    """A file that a request needs could not be brought to the provider; nothing was bought."""

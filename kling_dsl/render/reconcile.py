@@ -1,0 +1,182 @@
+"""Finds out about uncertain takes from the provider's request history, and adopts those that were bought."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from kling_dsl.ledger import Ledger, Row
+from kling_dsl.render.account import API_URL, Account
+from kling_dsl.render.clock import Clock
+from kling_dsl.render.failures import read_details
+from kling_dsl.render.network import POST_SECONDS
+from kling_dsl.render.problems import AccountRefused, RenderProblem
+
+if TYPE_CHECKING:
+    import httpx
+
+SKEW = timedelta(minutes=5)
+"""How far the provider's clock and ours may lie apart."""
+MAX_PAGES = 200
+"""The most pages of history that are read for one endpoint."""
+PAGE_SIZE = 100
+
+
+class HistoryUnavailable(RenderProblem):
+    """The request history could not be read; what is uncertain stays so."""
+
+
+class Past(msgspec.Struct, frozen=True):
+    """A request of the provider's history."""
+
+    request_id: str
+    sent_at: datetime
+    json_input: Any = None
+
+
+class Found(msgspec.Struct, frozen=True):
+    """An uncertain take that was bought after all: it is `submitted` now."""
+
+    row: Row
+    request_id: str
+
+
+class NotFound(msgspec.Struct, frozen=True):
+    """An uncertain take that the history does not hold: it may still appear, and only its owner can release it."""
+
+    row: Row
+
+
+async def reconcile(
+    rows: Sequence[Row], *, ledger: Ledger, account: Account, client: httpx.AsyncClient, clock: Clock
+) -> tuple[Found | NotFound, ...]:
+    """Look uncertain rows up and adopt what is theirs; raises `HistoryUnavailable` and `AccountRefused`.
+
+    A request of the history is a row's own when it went to the same endpoint with exactly the same input, in the
+    time in which the row was sent, and belongs to no other row (API facts, section 2: the queue has no other mark).
+    """
+    uncertain = [row for row in rows if row.state == "uncertain"]
+    known = {row.request_id for row in ledger.rows() if row.request_id}
+    outcomes: list[Found | NotFound] = []
+    for endpoint in dict.fromkeys(row.order.endpoint for row in uncertain):
+        mine = [row for row in uncertain if row.order.endpoint == endpoint]
+        since = min(_begin(row) for row in mine)
+        history = await read_history(endpoint, since, account=account, client=client)
+        for row in mine:
+            past = _match(row, history, known)
+            if past is None:
+                outcomes.append(NotFound(row))
+                continue
+            known.add(past.request_id)
+            _adopt(row, past, ledger, client, clock.now())
+            outcomes.append(Found(row, past.request_id))
+    return tuple(outcomes)
+
+
+async def read_history(
+    endpoint: str, since: datetime, *, account: Account, client: httpx.AsyncClient
+) -> tuple[Past, ...]:
+    """Return the requests to an endpoint since a moment, oldest first, with their inputs."""
+    found: dict[str, Past] = {}
+    cursor = ""
+    for _ in range(MAX_PAGES):
+        page = await _read_page(endpoint, since, cursor, account, client)
+        found |= {past.request_id: past for past in page.items}
+        cursor = page.next_cursor or ""
+        if not page.has_more or not cursor:
+            return tuple(sorted(found.values(), key=lambda past: past.sent_at))
+    raise HistoryUnavailable(f"the request history has more than {MAX_PAGES} pages since {since:%Y-%m-%d %H:%M} UTC")
+
+
+class _Page(msgspec.Struct, frozen=True):
+    items: tuple[Past, ...] = ()
+    next_cursor: str | None = None
+    has_more: bool = False
+
+
+class _Busy(Exception):
+    """The history may answer a little later."""
+
+
+async def _read_page(endpoint: str, since: datetime, cursor: str, account: Account, client: httpx.AsyncClient) -> _Page:
+    import httpx
+    import stamina
+
+    url = f"{API_URL}/v1/models/requests/by-endpoint"
+    assert account.may_show_key(url), "the history is asked for at the provider"
+    params = {
+        "endpoint_id": endpoint,
+        "start": since.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "limit": str(PAGE_SIZE),
+        "expand": "payloads",
+    }
+    if cursor:
+        params["cursor"] = cursor
+    try:
+        async for attempt in stamina.retry_context(on=_Busy, attempts=4, timeout=60.0, wait_initial=0.5, wait_max=8.0):
+            with attempt:
+                try:
+                    answer = await client.get(url, params=params)
+                except httpx.HTTPError as problem:
+                    raise _Busy(str(problem).strip() or type(problem).__name__) from problem
+                if answer.status_code == 429 or answer.status_code >= 500:
+                    raise _Busy(f"the provider answered {answer.status_code}")
+                return _page_of(answer)
+    except _Busy as problem:
+        raise HistoryUnavailable(f"the request history cannot be read for now: {problem}") from problem
+    raise AssertionError("the loop ends with an answer or an exception")
+
+
+def _page_of(answer: httpx.Response) -> _Page:
+    if answer.status_code in (401, 402, 403):
+        words = read_details(answer.content).words
+        raise AccountRefused(f"the provider refuses the key for the request history ({answer.status_code}, {words})")
+    if not answer.is_success:
+        raise HistoryUnavailable(f"the provider answered {answer.status_code} when asked for the request history")
+    try:
+        return msgspec.json.decode(answer.content, type=_Page)
+    except msgspec.MsgspecError as problem:
+        raise HistoryUnavailable(f"the request history is not what we can read: {problem}") from problem
+
+
+def _begin(row: Row) -> datetime:
+    assert row.reserved_at is not None, "a row is written when it is reserved"
+    return row.reserved_at - SKEW
+
+
+def _match(row: Row, history: Sequence[Past], known: set[str]) -> Past | None:
+    wanted = msgspec.json.decode(row.order.request)
+    first, last = _begin(row), _begin(row) + 2 * SKEW + timedelta(seconds=POST_SECONDS)
+    for past in history:
+        if past.request_id not in known and first <= past.sent_at <= last and _input(past) == wanted:
+            return past
+    return None
+
+
+def _input(past: Past) -> Any:
+    """Return what a request was sent with; the history may hold it as an object or as its JSON text."""
+    if isinstance(past.json_input, str):
+        try:
+            return msgspec.json.decode(past.json_input)
+        except msgspec.MsgspecError:
+            return None
+    return past.json_input
+
+
+def _adopt(row: Row, past: Past, ledger: Ledger, client: httpx.AsyncClient, now: datetime) -> None:
+    import fal_client
+
+    # The addresses were in the answer that was lost; fal-client makes them from an id for such cases.
+    handle = fal_client.AsyncRequestHandle.from_request_id(client, row.order.endpoint, past.request_id)
+    ledger.adopted(
+        row.order.key,
+        request_id=past.request_id,
+        response_url=handle.response_url,
+        status_url=handle.status_url,
+        cancel_url=handle.cancel_url,
+        reason=f"found in the provider's history, sent {past.sent_at:%Y-%m-%d %H:%M:%S} UTC",
+        at=now,
+    )

@@ -1,0 +1,306 @@
+"""Brings one take to its end: buys it, follows it, fetches it; every state of its row has one next step."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from kling_dsl.ledger import Key, Order, Refused, Row
+from kling_dsl.ledger.leases import is_alive
+from kling_dsl.ledger.transitions import may_reserve
+from kling_dsl.render.downloads import Gone, NotFetched, fetch
+from kling_dsl.render.events import Event, EventKind
+from kling_dsl.render.failures import Failure
+from kling_dsl.render.finishing import Kept, finish
+from kling_dsl.render.jobs import Finished, Progress, follow, video_of
+from kling_dsl.render.keeping import LockKeeper
+from kling_dsl.render.limits import told
+from kling_dsl.render.provenance import Origin
+from kling_dsl.render.inheritance import inherit
+from kling_dsl.render.spending import Bought, Declined, NotSent, Spent, Unsure, spend
+from kling_dsl.standing import UNDER_WAY, take_of
+
+if TYPE_CHECKING:
+    from kling_dsl.render.engine import Tools, Work
+
+Result = TypeVar("Result")
+
+WATCH_SECONDS = 0.5
+"""How often a take is looked at that another process works on."""
+MAX_TRIES = 8
+"""How often a request is offered that was not sent or not taken."""
+MAX_TRYING_SECONDS = 900.0
+FINISHERS = 2
+"""The most clips that are measured at once: a 4K picture to decode is 12 MB of memory and a core."""
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """How far a take came: its row, None when nothing was ever reserved, and why it went no further."""
+
+    take: int
+    row: Row | None
+    problem: str = ""
+    refused_by_limit: bool = False
+
+
+class TakeRunner:
+    """Runs takes of one render, and keeps their number at the provider within its bound."""
+
+    def __init__(self, work: Work, tools: Tools, keeper: LockKeeper) -> None:
+        self._work = work
+        self._tools = tools
+        self._keeper = keeper
+        self._slots = asyncio.Semaphore(work.concurrency)
+        self._finishers = asyncio.Semaphore(FINISHERS)
+        self._critical: set[asyncio.Task[Any]] = set()
+        self._keys: dict[Key, asyncio.Lock] = {}
+        self._stopping = False
+        self.spent_usd = Decimal(0)
+
+    def stop(self) -> None:
+        """Buy nothing more; what is being sent or fetched is brought to its end."""
+        self._stopping = True
+
+    async def settle(self) -> None:
+        """Wait for what must not be broken off."""
+        while self._critical:
+            await asyncio.gather(*self._critical, return_exceptions=True)
+
+    async def run(self, key: Key, order: Order | None) -> Ended:
+        """Bring a take as far as it goes, step by step; without an order it is followed and never bought.
+
+        A take is offered once in a render: one that failed without being billed is bought by the next render.
+        """
+        # Two clips with one request share its takes, and a take that is left over may turn out to be wanted.
+        async with self._keys.setdefault(key, asyncio.Lock()):
+            return await self._run(key, order)
+
+    async def _run(self, key: Key, order: Order | None) -> Ended:
+        slot = _Slot(self._slots)
+        worked = False
+        try:
+            while True:
+                row = self._tools.ledger.row(key)
+                if row is None or may_reserve(row.state, row.billed):
+                    if order is None or worked or self._stopping:
+                        return Ended(key.take, row, row.reason if row and worked else "")
+                    await slot.take()
+                    ended = await self._buy(order)
+                    if ended is not None:
+                        return ended
+                elif row.owner != self._tools.ledger.run and row.state in UNDER_WAY:
+                    await self._wait_or_take_over(row)
+                elif row.state == "submitted":
+                    await self._follow(row)
+                elif row.state == "completed":
+                    slot.give_back()
+                    await self._whole(self._fetch(row))
+                elif row.state == "stored" and not self._tools.store.has(row.sha256) and not worked:
+                    self._tools.ledger.reopened(key, at=self._tools.clock.now())
+                else:
+                    return Ended(key.take, row, row.reason if row.state != "stored" else "")
+                worked = True
+        finally:
+            slot.give_back()
+
+    async def _buy(self, order: Order) -> Ended | None:
+        """Offer a take until it is taken, refused for good, or somebody else's; None when its row says how to go on."""
+        import stamina
+
+        take = order.key.take
+        spent: Spent | None = None
+        try:
+            async for attempt in stamina.retry_context(
+                on=_wait_for, attempts=MAX_TRIES, timeout=MAX_TRYING_SECONDS, wait_initial=1.0, wait_max=60.0
+            ):
+                with attempt:
+                    if self._stopping:
+                        return Ended(take, None)
+                    spent = await self._whole(self._spend(order))
+                    if isinstance(spent, NotSent):
+                        raise _Again(spent.reason, 0.0)
+                    if isinstance(spent, Declined) and spent.retry_after_seconds is not None:
+                        raise _Again(spent.reason, spent.retry_after_seconds)
+        except _Again as problem:
+            self._tell("failed", order, reason=str(problem), billed="no")
+            return Ended(take, self._tools.ledger.row(order.key), str(problem))
+        if isinstance(spent, Declined):
+            self._tell("failed", order, reason=spent.reason, billed="no")
+            return Ended(take, self._tools.ledger.row(order.key), spent.reason)
+        if isinstance(spent, Refused):
+            reason = told(spent.limit, spent.spending, spent.wanted_usd)
+            self._tell("refused", order, reason=reason)
+            return Ended(take, None, reason, refused_by_limit=True)
+        return None
+
+    async def _spend(self, order: Order) -> Spent:
+        tools = self._tools
+        spent = await spend(
+            order,
+            self._work.limits,
+            ledger=tools.ledger,
+            account=tools.account,
+            client=tools.network.paying,
+            clock=tools.clock,
+        )
+        if isinstance(spent, Bought):
+            self.spent_usd += order.price_usd
+            row = tools.ledger.row(order.key)
+            self._tell("submitted", order, request_id=row.request_id if row else "")
+        elif isinstance(spent, Unsure):
+            self.spent_usd += order.price_usd
+            self._tell("uncertain", order, reason=spent.reason)
+        elif isinstance(spent, NotSent) or (isinstance(spent, Declined) and spent.retry_after_seconds is not None):
+            self._tell("retrying", order, reason=spent.reason)
+        return spent
+
+    async def _wait_or_take_over(self, row: Row) -> None:
+        """Wait for the process that works on a take, or take its place when it is gone."""
+        tools = self._tools
+        if is_alive(self._work.stage.runs, row.owner):
+            self._tell("elsewhere", row.order, reason="another process is rendering it")
+            await tools.clock.sleep(WATCH_SECONDS)
+            return
+        now = inherit(row, tools.ledger, at=tools.clock.now())
+        if now is not None and now.state == "uncertain":
+            self._tell("uncertain", row.order, reason=now.reason)
+
+    async def _follow(self, row: Row) -> None:
+        tools = self._tools
+        seen: Progress | None = None
+
+        def tell(progress: Progress) -> None:
+            nonlocal seen
+            if progress != seen:
+                seen = progress
+                kind: EventKind = "running" if progress.position is None else "queued"
+                self._tell(kind, row.order, position=progress.position, request_id=row.request_id)
+
+        result = await follow(row, tools.account, tools.network.asking, tools.clock, pace=self._work.pace, seen=tell)
+        now = tools.clock.now()
+        if isinstance(result, Finished):
+            tools.ledger.completed(row.key, result=result.body, billed_units=result.billed_units, at=now)
+            self._tell("completed", row.order, request_id=row.request_id)
+        else:
+            self._fail(row, result)
+
+    async def _fetch(self, row: Row) -> None:
+        """Download a finished clip, measure it, and put it where it belongs."""
+        tools, key = self._tools, row.key
+        if sha256 := tools.store.find_request(row.request_id):
+            # A run ended after the clip was in the store and before its row said so.
+            self._stored(row, sha256)
+            return
+        video = video_of(row.result)
+        if video is None:
+            self._fail(row, Failure("the result names no video", "maybe"))
+            return
+        part = tools.store.part(key.fingerprint, key.take)
+        part.unlink(missing_ok=True)
+        self._tell("fetching", row.order, bytes=video.file_size)
+        try:
+            await fetch(video, part, client=tools.network.fetching)
+        except (Gone, NotFetched) as problem:
+            self._fail(row, Failure(str(problem), "maybe"))
+            return
+        async with self._finishers:
+            result = await asyncio.to_thread(finish, part, row, self._origin(row), tools.store)
+        if isinstance(result, Kept):
+            self._stored(row, result.sha256, reason="; ".join(result.notes))
+        else:
+            reason = f"what came is not what was asked for: {result.reason}"
+            self._fail(row, Failure(reason, "maybe"), quarantine=str(result.place.relative_to(self._work.stage.root)))
+
+    def _origin(self, row: Row) -> Origin:
+        work = self._work
+        profile = work.compilation.profiles.get(row.order.model)
+        return Origin(profile, work.commit, scaled=not work.stage.spends)
+
+    def _stored(self, row: Row, sha256: str, *, reason: str = "") -> None:
+        tools = self._tools
+        tools.ledger.stored(row.key, sha256=sha256, at=tools.clock.now())
+        stored = tools.ledger.row(row.key)
+        assert stored is not None, "a row that was written is there"
+        self._keeper.add(take_of(stored))
+        path = tools.store.path(sha256).relative_to(self._work.stage.root).as_posix()
+        self._tell("stored", row.order, sha256=sha256, path=path, reason=reason, request_id=row.request_id)
+
+    def _fail(self, row: Row, failure: Failure, *, quarantine: str = "") -> None:
+        self._tools.ledger.failed(
+            row.key, billed=failure.billed, reason=failure.reason, quarantine=quarantine, at=self._tools.clock.now()
+        )
+        if failure.billed == "no":
+            self.spent_usd -= row.order.price_usd
+        self._tell(
+            "failed",
+            row.order,
+            reason=failure.reason,
+            billed=failure.billed,
+            path=quarantine,
+            request_id=row.request_id,
+        )
+
+    def _tell(self, kind: EventKind, order: Order, **details: Any) -> None:
+        event = Event(
+            kind,
+            clip=order.clip,
+            take=order.key.take,
+            file=order.file,
+            line=order.line,
+            cost_usd=order.price_usd,
+            spent_usd=self.spent_usd,
+            **details,
+        )
+        self._tools.listener(event)
+
+    async def _whole(self, step: Coroutine[Any, Any, Result]) -> Result:
+        """Bring a step to its end even when the one who waits for it is stopped."""
+        task = asyncio.create_task(step)
+        self._critical.add(task)
+        task.add_done_callback(self._critical.discard)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            with contextlib.suppress(BaseException):
+                await asyncio.wait({task})
+            raise
+
+
+class _Again(Exception):
+    """The request was not taken, and may be offered again after a while."""
+
+    def __init__(self, reason: str, wait_seconds: float) -> None:
+        super().__init__(reason)
+        self.wait_seconds = wait_seconds
+
+
+def _wait_for(problem: Exception) -> bool | float:
+    """Tell stamina how long to wait: as long as the provider said, else by its own growing and jittered steps."""
+    if isinstance(problem, _Again):
+        return problem.wait_seconds or True
+    return False
+
+
+class _Slot:
+    """One place among the takes that are at the provider."""
+
+    def __init__(self, slots: asyncio.Semaphore) -> None:
+        self._slots = slots
+        self._held = False
+
+    async def take(self) -> None:
+        """Wait for a place, unless it is held already."""
+        if not self._held:
+            await self._slots.acquire()
+            self._held = True
+
+    def give_back(self) -> None:
+        """Give the place to the next."""
+        if self._held:
+            self._held = False
+            self._slots.release()
