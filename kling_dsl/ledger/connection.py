@@ -6,7 +6,7 @@ import contextlib
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from kling_dsl.ledger import schema
@@ -66,10 +66,11 @@ def connect_to_write(path: Path, *, patience_seconds: float) -> sqlite3.Connecti
         connection = _connect(path, "mode=rw", patience_seconds=patience_seconds)
         try:
             # A commit is on the disk when it returns, also where the disk would rather keep it in its own memory.
-            for setting in ("foreign_keys = ON", "synchronous = FULL", "fullfsync = ON"):
+            for setting in ("foreign_keys = ON", "synchronous = FULL", "fullfsync = ON", "temp_store = MEMORY"):
                 connection.execute(f"PRAGMA {setting}")
             _refuse_damage(connection, path)
-            _migrate(connection, path)
+            _migrate(connection, path, keep_copy=_keep_copy)
+            _refuse_wrong_sums(connection, path)
         except BaseException:
             connection.close()
             raise
@@ -77,22 +78,29 @@ def connect_to_write(path: Path, *, patience_seconds: float) -> sqlite3.Connecti
 
 
 def connect_to_read(path: Path, *, query: str, patience_seconds: float) -> sqlite3.Connection:
-    """Open a ledger that is there to read only; `query` is how SQLite is to treat its file."""
+    """Open a ledger that is there to read only; `query` is how SQLite is to treat its file.
+
+    One of an older form is copied into memory and led to today's form there.
+    """
     with translated(path):
         recognize(path)
         connection = _connect(path, query, patience_seconds=patience_seconds)
         try:
-            connection.execute("PRAGMA query_only = ON")
-            _version(connection, path)
+            connection.execute("PRAGMA temp_store = MEMORY")
+            older = _version(connection, path) < len(schema.MIGRATIONS)
+            if not older:
+                connection.execute("PRAGMA query_only = ON")
+                return connection
         except BaseException:
             connection.close()
             raise
-    return connection
+        with contextlib.closing(connection):
+            return _copy_into_memory(connection, path)
 
 
 def connect_to_nothing() -> sqlite3.Connection:
     """Return an empty ledger in memory."""
-    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    connection = _connect_to_memory()
     for statement in _whole_schema():
         connection.execute(statement)
     connection.execute("PRAGMA query_only = ON")
@@ -148,6 +156,16 @@ def _refuse_damage(connection: sqlite3.Connection, path: Path) -> None:
         raise DamagedLedger(path, "; ".join(" ".join(line.split()) for line in found))
 
 
+def _refuse_wrong_sums(connection: sqlite3.Connection, path: Path) -> None:
+    """Add up every take once: limits are held against sums that are kept, and those must be right."""
+    connection.execute("BEGIN")
+    kept = set(connection.execute(schema.SUMS))
+    counted = set(connection.execute(schema.SUMS_ADDED_UP))
+    connection.execute("COMMIT")
+    if kept != counted:
+        raise DamagedLedger(path, "its sums are not the sums of its takes")
+
+
 def _whole_schema() -> Iterator[str]:
     yield f"PRAGMA application_id = {schema.APPLICATION_ID}"
     for statements in schema.MIGRATIONS:
@@ -199,18 +217,33 @@ def _sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
-    """Lead a ledger to today's form step by step, with a copy of it kept beside it before the first."""
-    kept = False
+def _connect_to_memory() -> sqlite3.Connection:
+    return sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+
+
+def _copy_into_memory(older: sqlite3.Connection, path: Path) -> sqlite3.Connection:
+    copy = _connect_to_memory()
+    try:
+        older.backup(copy)
+        _migrate(copy, path, keep_copy=None)
+        copy.execute("PRAGMA query_only = ON")
+    except BaseException:
+        copy.close()
+        raise
+    return copy
+
+
+def _migrate(connection: sqlite3.Connection, path: Path, *, keep_copy: Callable[[Path, int], None] | None) -> None:
+    """Lead a ledger to today's form step by step; `keep_copy` is called once, before the first."""
     while _version(connection, path) < len(schema.MIGRATIONS):
         connection.execute("BEGIN IMMEDIATE")
         try:
             # Asked again, now that no other process can be at it.
             version = _version(connection, path)
             if version < len(schema.MIGRATIONS):
-                if not kept:
-                    _keep_copy(path, version)
-                    kept = True
+                if keep_copy:
+                    keep_copy(path, version)
+                    keep_copy = None
                 for statement in schema.MIGRATIONS[version]:
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {version + 1}")

@@ -16,9 +16,11 @@ from kling_dsl.ledger.errors import LedgerError
 from kling_dsl.ledger.rows import EVENTS, TAKES, read_event, read_row
 from kling_dsl.ledger.values import Event, Key, Row, Spending, State
 
-_SPENDING = """
-SELECT coalesce(sum(CASE WHEN state = 'stored' OR billed = 'maybe' THEN price_nanos END), 0),
-       coalesce(sum(CASE WHEN state IN ('intent', 'submitted', 'completed', 'uncertain') THEN price_nanos END), 0)
+_SUM = "SELECT spent_nanos, reserved_nanos FROM sums WHERE scope = ? AND name = ?"
+
+_AMOUNTS = """
+SELECT coalesce(sum(price_nanos * (state = 'stored' OR billed IS 'maybe')), 0),
+       coalesce(sum(price_nanos * (state IN ('intent', 'submitted', 'completed', 'uncertain'))), 0)
 FROM takes
 """
 
@@ -87,6 +89,9 @@ class Questions:
 
     def spending(self, *, film: str | None = None, run: str | None = None, since: datetime | None = None) -> Spending:
         """Return what is spent and reserved: of a film, by a run, since a time, or in all."""
+        if since is None and (film is None or run is None):
+            scope, name = ("film", film) if film is not None else ("run", run) if run is not None else ("total", "")
+            return _add_up(self._ask(_SUM, (scope, name)))
         wanted: list[str] = []
         values: list[str] = []
         if film is not None:
@@ -98,9 +103,7 @@ class Questions:
         if since is not None:
             wanted.append("reserved_at >= ?")
             values.append(instant(since))
-        where = f" WHERE {' AND '.join(wanted)}" if wanted else ""
-        spent, reserved = self._ask(f"{_SPENDING}{where}", values)[0]
-        return Spending(dollars_of(spent), dollars_of(reserved))
+        return _add_up(self._ask(f"{_AMOUNTS} WHERE {' AND '.join(wanted)}", values))
 
     def find_upload(self, sha256: str, *, at: datetime) -> str | None:
         """Return the address of an upload that cannot have expired yet, or None.
@@ -159,6 +162,11 @@ class LedgerReader(Questions):
     def _open(self, path: Path) -> sqlite3.Connection:
         query = "mode=ro" if self._calm is None else "mode=ro&immutable=1"
         return files.connect_to_read(path, query=query, patience_seconds=self._patience_seconds)
+
+
+def _add_up(found: list[tuple[Any, ...]]) -> Spending:
+    spent, reserved = found[0] if found else (0, 0)
+    return Spending(dollars_of(spent), dollars_of(reserved))
 
 
 def _sign(path: Path) -> _Signature:
