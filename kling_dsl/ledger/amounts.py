@@ -15,29 +15,32 @@ _MOST_NANOS = 10**18
 
 def price_nanos(price_usd: Decimal) -> int:
     """Return a price in parts of a dollar, rounded up; a price below nothing or beyond counting is a ValueError."""
-    nanos = _ceiling_nanos(price_usd)
+    nanos = nanos_above(price_usd)
     if not 0 <= nanos <= _MOST_NANOS:
         raise ValueError(f"{price_usd} is not a price in dollars")
     return nanos
 
 
-def limit_nanos(usd: Decimal) -> int:
-    """Return a limit in parts of a dollar, rounded down."""
-    return -_ceiling_nanos(-usd)
+# A Decimal's own arithmetic rounds to the precision of the thread's context, and so none of it is used here.
 
 
-def _ceiling_nanos(usd: Decimal) -> int:
-    # By whole numbers, because a Decimal's own arithmetic rounds to the precision of the thread's context.
+def nanos_above(usd: Decimal) -> int:
+    """Return an amount in parts of a dollar, rounded up."""
     if not usd.is_finite():
         raise ValueError(f"{usd} is not an amount of dollars")
     numerator, denominator = usd.as_integer_ratio()
     return -(-numerator * NANOS // denominator)
 
 
+def nanos_below(usd: Decimal) -> int:
+    """Return an amount in parts of a dollar, rounded down."""
+    return -nanos_above(usd.copy_negate())
+
+
 def dollars_of(nanos: int) -> Decimal:
     """Return parts of a dollar as dollars, with two decimals where that is exact and nine otherwise."""
     cents, rest = divmod(nanos, _CENT_NANOS)
-    return Decimal(nanos).scaleb(-9) if rest else Decimal(cents).scaleb(-2)
+    return Decimal(f"{nanos}e-9") if rest else Decimal(f"{cents}e-2")
 
 
 def instant(at: datetime) -> str:

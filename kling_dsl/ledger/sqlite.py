@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from kling_dsl.ledger import connection as files
-from kling_dsl.ledger.amounts import dollars_of, instant, limit_nanos, plain, price_nanos
+from kling_dsl.ledger.amounts import dollars_of, instant, nanos_above, nanos_below, plain, price_nanos
 from kling_dsl.ledger.errors import Conflict, DamagedLedger
 from kling_dsl.ledger.reading import Questions
 from kling_dsl.ledger.transitions import Standing, Verb, find_step, may_reserve
@@ -83,14 +83,14 @@ class SqliteLedger(Questions):
         may be reserved again only after it was released, or failed without being billed.
         """
         wanted = price_nanos(order.price_usd)
-        ceilings = [(limit, limit_nanos(limit.usd)) for limit in limits]
+        ceilings = [(limit, nanos_below(limit.usd)) for limit in limits]
         with self._transaction():
             before = self.row(order.key)
             if before and not may_reserve(before.state, before.billed):
                 return Taken(before)
             for limit, ceiling in ceilings:
                 spending = self._spending_under(limit, order)
-                if price_nanos(spending.total_usd) + wanted > ceiling:
+                if nanos_above(spending.spent_usd) + nanos_above(spending.reserved_usd) + wanted > ceiling:
                     return Refused(limit, spending, dollars_of(wanted))
             self._connection.execute(_RESERVE, self._columns_of(order, wanted, at=at))
             row = self.row(order.key)
