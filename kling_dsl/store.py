@@ -124,14 +124,19 @@ class Store:
             place = folder / f"{name}{suffix}"
             if os.path.lexists(place):
                 continue
+            said = folder / f"{name}.txt"
             try:
                 # Whoever makes this file has the number, so that nobody else moves anything to it.
-                write_new(folder / f"{name}.txt", reason.encode("utf-8", "backslashreplace") + b"\n")
+                write_new(said, reason.encode("utf-8", "backslashreplace") + b"\n")
             except FileExistsError:
                 continue
-            if record:
-                write_whole(folder / f"{name}{RECORD_SUFFIX}", record)
-            os.rename(path, place)
+            try:
+                if record:
+                    write_whole(folder / f"{name}{RECORD_SUFFIX}", record)
+                os.rename(path, place)
+            except BaseException:
+                said.unlink(missing_ok=True)
+                raise
             sync_folder(folder)
             return place
         raise FileExistsError(errno.EEXIST, "too many files of one name in quarantine", str(folder / stem))
