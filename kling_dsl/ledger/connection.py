@@ -14,6 +14,7 @@ from kling_dsl.ledger.errors import BusyLedger, DamagedLedger, NewerLedger, Unwr
 
 _MAGIC = b"SQLite format 3\x00"
 _HEADER_BYTES = 100
+_PAGE_SIZE_PLACE = slice(16, 18)
 _VERSION_PLACE = slice(60, 64)
 _APPLICATION_PLACE = slice(68, 72)
 _PRIMARY_CODE = 0xFF
@@ -111,21 +112,30 @@ def exists(path: Path) -> bool:
     """Tell whether there is a ledger; changes whose ledger is gone are damage, and so is a link to nowhere."""
     if os.path.lexists(path):
         return True
-    for companion in companions(path):
-        if companion.exists() and companion.stat().st_size:
-            raise DamagedLedger(path, f"it is gone, while {companion.name}, which belongs to it, is still there")
+    beside = changes_beside(path)
+    if beside:
+        raise DamagedLedger(path, f"it is gone, while {beside.name}, which belongs to it, is still there")
     return False
+
+
+def changes_beside(path: Path) -> Path | None:
+    """Return the file beside a ledger that holds changes of it, if one does."""
+    return next((beside for beside in companions(path) if beside.exists() and beside.stat().st_size), None)
 
 
 def recognize(path: Path) -> None:
     """Refuse a file that is no ledger, or a newer one, by its first bytes and without opening it as a database."""
     with open(path, "rb") as file:
         header = file.read(_HEADER_BYTES)
+        size = os.fstat(file.fileno()).st_size
     if len(header) < _HEADER_BYTES or not header.startswith(_MAGIC):
         raise DamagedLedger(path, "it is empty" if not header else "it is not a database")
     if int.from_bytes(header[_APPLICATION_PLACE], "big") != schema.APPLICATION_ID:
         raise DamagedLedger(path, "it is a database, but not a ledger of kling")
     _refuse_newer(path, int.from_bytes(header[_VERSION_PLACE], "big"))
+    # SQLite reads a page that is cut off as if it ended in zeros. Only while changes are brought in may one be.
+    if size % max(1, int.from_bytes(header[_PAGE_SIZE_PLACE], "big")) and not changes_beside(path):
+        raise DamagedLedger(path, "it was cut off")
 
 
 def _refuse_newer(path: Path, version: int) -> None:
