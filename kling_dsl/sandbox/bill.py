@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+_MOST_NOTES = 100
+
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True):
     """One job that was accepted.
@@ -68,3 +70,13 @@ class Counts:
         self.key_on_media_host = 0
         self.refused_hosts: list[str] = []
         self.problems: list[str] = []
+
+    def refuse_host(self, target: str) -> None:
+        """Note a host that the proxy did not lead to; what repeats or goes on without end is noted no further."""
+        if target not in self.refused_hosts and len(self.refused_hosts) < _MOST_NOTES:
+            self.refused_hosts.append(target)
+
+    def note_problem(self, words: str) -> None:
+        """Note a mistake of the sandbox itself."""
+        if len(self.problems) < _MOST_NOTES:
+            self.problems.append(words)

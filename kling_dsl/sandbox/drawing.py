@@ -24,6 +24,7 @@ _MOST_PIXELS = 64 * 1024 * 1024
 _TEXT = (235, 235, 235)
 _FAINT = (160, 160, 160)
 _FRAME = (96, 96, 96)
+_BLANK = (44, 44, 48)
 _DARKNESS = 0.68
 """How much of a start frame the dark takes, so that words can be read over it."""
 
@@ -88,13 +89,20 @@ def _draw_row(picture: Image.Image, thumbnails: tuple[Thumbnail, ...], size: tup
     for number, thumbnail in enumerate(thumbnails):
         left = edge + number * step
         small = _open_picture(thumbnail.place) if thumbnail.place is not None else None
-        if small is not None and bottom - top > 1:
+        pen.rectangle((left, top, left + width - 1, bottom - 1), _BLANK)
+        if small is not None:
             picture.paste(_cover(small, (width, bottom - top)), (left, top))
         pen.rectangle((left, top, left + width - 1, bottom - 1), outline=_FRAME)
-        tag = _clean(thumbnail.tag)
-        while tag and font.getlength(tag) > step:
-            tag = tag[:-1]
-        pen.text((left, bottom + _small(size) // 5), tag, _TEXT, font)
+        pen.text((left, bottom + _small(size) // 5), _short_tag(thumbnail.tag, font, step - 2), _TEXT, font)
+
+
+def _short_tag(tag: str, font: ImageFont.FreeTypeFont, width: int) -> str:
+    """Return a tag that fits into a width: its number is what tells it from the others, and stays."""
+    word = tag.rstrip("0123456789")
+    number = tag[len(word) :]
+    while word and font.getlength(word + number) > width:
+        word = word[:-1]
+    return word + number
 
 
 def _with_words(ground: Image.Image, words: str, *, has_row: bool) -> Image.Image:

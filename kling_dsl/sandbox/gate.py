@@ -102,9 +102,7 @@ class Gate:
             await (refusal or self._inner)(scope, receive, send_marked)
         except Exception as problem:
             # The answer is a bare 500; what was wrong stands in the bill, for whoever mends the sandbox.
-            self._counts.problems.append(
-                f"{scope['method']} {scope['path'][:200]}: {type(problem).__name__}: {problem}"
-            )
+            self._counts.note_problem(f"{scope['method']} {scope['path'][:200]}: {type(problem).__name__}: {problem}")
             raise
 
 

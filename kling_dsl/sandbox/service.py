@@ -127,7 +127,7 @@ class Service:
         try:
             outcome = await self._outcome(job)
         except Exception as problem:  # noqa: BLE001 - a job that never ends would keep its caller waiting for ever
-            self.counts.problems.append(f"job {job.request_id}: {type(problem).__name__}: {problem}")
+            self.counts.note_problem(f"job {job.request_id}: {type(problem).__name__}: {problem}")
             words = "the sandbox could not make this clip"
             outcome = Outcome(500, _text(words), error=words, error_type="internal_error")
         if outcome.billed:

@@ -80,7 +80,7 @@ def running(
     certificate, context = make_certificate(folder)
     plug = open_plug(port)
     service = Service(settings, folder=folder, profiles=profiles, port=plug.getsockname()[1], tell=tell)
-    server = Server(plug, context, refused=service.counts.refused_hosts.append)
+    server = Server(plug, context, refused=service.counts.refuse_host)
 
     async def make() -> tuple[Any, Callable[[], Awaitable[None]]]:
         return make_app(service), service.stop
