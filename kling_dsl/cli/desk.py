@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -105,7 +106,7 @@ def format_option(command: Command) -> Command:
 
 def stage_of(project: Project, *, sandbox: bool) -> Stage:
     """Return whose records are meant: the sandbox's when it is asked for, or when the shell is set to one."""
-    from kling_dsl.cli.rendering import SANDBOX_VARIABLE
+    from kling_dsl.cli.stages import SANDBOX_VARIABLE
     from kling_dsl.render.stage import Stage
 
     return Stage.sandbox(project) if sandbox or os.environ.get(SANDBOX_VARIABLE) else Stage.real(project)
@@ -232,6 +233,11 @@ def shown_path(path: Path) -> str:
         return os.path.relpath(path)
     except (OSError, ValueError):
         return str(path)
+
+
+def typed_path(path: Path) -> str:
+    """Return a path as one would type it into a shell, quoted where it needs to be."""
+    return shlex.quote(shown_path(path))
 
 
 def _read_desk(opened: Opened, stage: Stage) -> Desk:
