@@ -7,9 +7,10 @@ import heapq
 import sys
 import threading
 import time
-from collections import deque
+from collections import Counter
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, TextIO
 
@@ -45,6 +46,18 @@ _RANKS: dict[EventKind, int] = {
 }
 """States of a take that is under way; those of a low rank are shown first, since they move first."""
 
+_ENDS: dict[EventKind, str] = {
+    "stored": "stored",
+    "failed": "failed",
+    "uncertain": "uncertain",
+    "refused": "not bought",
+    "lost": "broken off",
+    "waiting": "waiting",
+}
+"""The events after which a take is not under way any more, as they are counted."""
+
+_AT_THE_PROVIDER = frozenset(("queued", "running", "completed", "fetching", "adopted"))
+
 _STYLES: dict[EventKind, str] = {
     "stored": "green",
     "running": "cyan",
@@ -59,12 +72,8 @@ _STYLES: dict[EventKind, str] = {
 }
 
 
-class NearestLimit(msgspec.Struct, frozen=True):
-    """The limit that a render comes to first; `counted_usd` is what counted against it before the render began."""
-
-    name: str
-    limit_usd: Decimal
-    counted_usd: Decimal
+NearestLimit = tuple[str, Decimal, Decimal]
+"""The limit that a render comes to first: its name, its sum, and what counted against it before the render began."""
 
 
 class _Row(msgspec.Struct):
@@ -73,8 +82,8 @@ class _Row(msgspec.Struct):
     number: int
     name: str
     kind: EventKind
-    words: str
-    since: float | None
+    words: str = ""
+    since: float | None = None
     until: float | None = None
     position: int = 0
     cost_usd: Decimal | None = None
@@ -96,23 +105,22 @@ class LiveProgress:
         self,
         stream: TextIO,
         *,
-        takes: int,
+        total: int,
         limit: NearestLimit | None = None,
         note: str = "",
         clock: Callable[[], float] = time.monotonic,
         console: Console | None = None,
     ) -> None:
-        """Prepare to draw on `stream`; `takes` is how many are to be brought to their end, `note` ends the last line."""
+        """Prepare to draw on `stream`; `total` counts the takes to bring to their end, `note` stands beside the money."""
         self._console = console or _console(stream)
-        self._takes = takes
+        self._total = total
         self._limit = limit
         self._note = note
         self._clock = clock
         self._begun = clock()
         self._spent_usd = Decimal(0)
         self._under_way: dict[tuple[str, int], _Row] = {}
-        self._ended: deque[_Row] = deque(maxlen=200)
-        self._counts = {"stored": 0, "failed": 0, "uncertain": 0, "refused": 0, "waiting": 0, "lost": 0}
+        self._ended: dict[tuple[str, int], _Row] = {}
         self._number = 0
         self._is_stopping = False
         self._guard = threading.RLock()
@@ -138,13 +146,14 @@ class LiveProgress:
     def __exit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        self.stop()
 
-    def close(self) -> None:
-        """Take the display off the terminal; may be called again."""
+    def stop(self) -> None:
+        """Take the display off the terminal; may be called again, and before the process is ended on the spot."""
         live, self._live = self._live, None
         if live is not None:
-            live.stop()
+            with contextlib.suppress(OSError):
+                live.stop()
 
     def update(self, event: Event) -> None:
         """Take up an event; it is seen at the next drawing."""
@@ -159,31 +168,31 @@ class LiveProgress:
         if not event.clip:
             return
         now = self._clock()
-        row = self._row(event, now)
+        row = self._row(event)
         row.kind = event.kind
         row.words = _words(event)
         row.position = event.position or 0
         row.cost_usd = event.cost_usd if event.cost_usd is not None else row.cost_usd
-        if event.kind in self._counts:
-            row.until = now
-            self._counts[event.kind] += 1
-            self._under_way.pop((event.clip, event.take), None)
-            self._ended.append(row)
-
-    def _row(self, event: Event, now: float) -> _Row:
-        """Return the row of an event's take, which takes over the one that its clip had before there was a take."""
-        mark = (event.clip, event.take)
-        row = self._under_way.get(mark) or self._under_way.pop((event.clip, 0), None)
-        if row is None:
-            self._number += 1
-            name = f"{event.clip}, take {event.take}" if event.take > 1 else event.clip
-            row = _Row(self._number, visible(name), event.kind, "", None)
-        self._under_way[mark] = row
-        if event.take > 1:
-            row.name = visible(f"{event.clip}, take {event.take}")
-        if event.kind == "submitted" or (row.since is None and event.kind in ("queued", "running", "fetching")):
+        if event.kind == "submitted" or (row.since is None and event.kind in _AT_THE_PROVIDER):
             row.since = now
-        return row
+        mark = (event.clip, event.take)
+        if event.kind in _ENDS:
+            row.until = now
+            self._ended[mark] = row
+        else:
+            row.until = None
+            self._under_way[mark] = row
+
+    def _row(self, event: Event) -> _Row:
+        """Take the row of an event's take out of where it is; a take takes over the row of its clip without a take."""
+        name = visible(f"{event.clip}, take {event.take}" if event.take > 1 else event.clip)
+        for rows in (self._under_way, self._ended):
+            for take in (event.take, 0):
+                if row := rows.pop((event.clip, take), None):
+                    row.name = name
+                    return row
+        self._number += 1
+        return _Row(self._number, name, event.kind)
 
     def _draw(self) -> Text:
         from rich.text import Text
@@ -193,10 +202,10 @@ class LiveProgress:
         now = self._clock()
         with self._guard:
             rows, hidden = self._pick(room)
-            counts, under_way = dict(self._counts), len(self._under_way)
+            counts, under_way = Counter(row.kind for row in self._ended.values()), len(self._under_way)
         lines = [*_drawn(rows, now, width)]
         if hidden:
-            lines.append((f"and {hidden:,} more", "dim"))
+            lines.append((f"and {hidden:,} more under way", "dim"))
         lines += [(self._money(), "bold"), (self._progress(counts, under_way, now), "")]
         text = Text(no_wrap=True, overflow="ellipsis")
         for at, (line, style) in enumerate(lines):
@@ -208,30 +217,28 @@ class LiveProgress:
         """Return copies of the rows to show, in the order in which they began, and how many under way are not shown."""
         shown = heapq.nsmallest(room, self._under_way.values(), key=lambda row: row.urgency)
         left = room - len(shown)
-        ended = list(self._ended)[-left:] if left else []
+        ended = list(islice(reversed(self._ended.values()), left))
         rows = sorted((*shown, *ended), key=lambda row: row.number)
         return [msgspec.structs.replace(row) for row in rows], len(self._under_way) - len(shown)
 
     def _money(self) -> str:
-        limit = self._limit
-        if limit is None:
-            return f"{dollars(self._spent_usd)} spent"
-        counted = limit.counted_usd + self._spent_usd
-        told = f"{dollars(counted)} of {dollars(limit.limit_usd)}, {visible(limit.name)}"
-        return f"{dollars(self._spent_usd)} spent; {told}" if limit.counted_usd else told
+        note = f" ({visible(self._note)})" if self._note else ""
+        spent = f"{dollars(self._spent_usd)} spent"
+        if self._limit is None:
+            return f"{spent}{note}"
+        name, limit_usd, counted_usd = self._limit
+        told = f"{dollars(counted_usd + self._spent_usd)} of {dollars(limit_usd)}, {visible(name)}{note}"
+        return f"{spent}; {told}" if counted_usd else f"spent {told}"
 
-    def _progress(self, counts: dict[str, int], under_way: int, now: float) -> str:
-        left = max(0, self._takes - sum(counts.values()) - under_way)
-        parts = [f"{counts['stored']:,} of {self._takes:,} stored"]
-        names = {"failed": "failed", "uncertain": "uncertain", "refused": "not bought", "lost": "broken off"}
-        parts += [f"{counts[kind]:,} {name}" for kind, name in names.items() if counts[kind]]
-        parts += [f"{counts['waiting']:,} waiting"] if counts["waiting"] else []
+    def _progress(self, counts: Counter[EventKind], under_way: int, now: float) -> str:
+        known = counts.total() + under_way
+        total = max(self._total, known)
+        parts = [f"{counts['stored']:,} of {total:,} stored"]
         parts += [f"{under_way:,} under way"] if under_way else []
-        parts += [f"{left:,} to go"] if left else []
-        parts += [_minutes(now - self._begun)]
-        parts += ["stopping"] if self._is_stopping else []
-        parts += [visible(self._note)] if self._note else []
-        return ", ".join(parts)
+        parts += [f"{total - known:,} to go"] if total > known else []
+        parts += [f"{counts[kind]:,} {words}" for kind, words in _ENDS.items() if counts[kind] and kind != "stored"]
+        stopping = "stopping, Ctrl-C leaves at once: " if self._is_stopping else ""
+        return f"{_minutes(now - self._begun)}  {stopping}{', '.join(parts)}"
 
 
 def _drawn(rows: Sequence[_Row], now: float, width: int) -> list[tuple[str, str]]:

@@ -34,10 +34,10 @@ def event_line(event: Event, at: datetime) -> bytes:
     return _line(content)
 
 
-def end_line(outcome: Outcome, code: int, *, at: datetime, paths: Mapping[str, str] | None = None) -> bytes:
+def end_line(outcome: Outcome, code: int, *, at: datetime, links: Mapping[str, str] | None = None) -> bytes:
     """Return what a render came to as the last line of its JSON; `code` is the exit code.
 
-    `paths` gives the place of each clip's chosen take under its readable name, by the clip's id.
+    `links` gives the place of each clip's chosen take under its readable name, by the clip's id.
 
     The line is an object of `event` (`end`), `at`, `code`, `stopped`, `problem` (what ended the render for all clips,
     or ""), `total` and `clips`. `total` has `spent_usd` (spent and reserved by this render), `clips`, `stored` (takes)
@@ -60,12 +60,12 @@ def end_line(outcome: Outcome, code: int, *, at: datetime, paths: Mapping[str, s
         "stopped": outcome.stopped,
         "problem": outcome.problem,
         "total": total,
-        "clips": [_clip(end, by_clip.get(end.standing.call.id, []), paths or {}) for end in outcome.clips],
+        "clips": [_clip(end, by_clip.get(end.standing.call.id, []), links or {}) for end in outcome.clips],
     }
     return _line(content)
 
 
-def _clip(end: ClipEnd, loose: list[LooseEnd], paths: Mapping[str, str]) -> dict[str, Any]:
+def _clip(end: ClipEnd, loose: list[LooseEnd], links: Mapping[str, str]) -> dict[str, Any]:
     standing = end.standing
     call = standing.call
     return {
@@ -73,7 +73,7 @@ def _clip(end: ClipEnd, loose: list[LooseEnd], paths: Mapping[str, str]) -> dict
         "state": standing.state,
         "fingerprint": standing.fingerprint,
         "sha256": standing.chosen.sha256 if standing.chosen else "",
-        "path": paths.get(call.id, ""),
+        "path": links.get(call.id, ""),
         "source": {"file": call.file, "line": call.line},
         "problems": [
             {"kind": each.kind, "take": each.take, "usd": each.usd, "reason": each.reason, "path": each.path}

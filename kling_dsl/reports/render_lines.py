@@ -25,6 +25,8 @@ MAX_SHOWN = 10
 BILLED = {"no": ", not billed", "maybe": ", may be billed"}
 """Whether a failed take is paid for, as it follows `failed`."""
 
+STOPPING = "stopping: nothing more is submitted; requests and downloads under way are finished (Ctrl-C leaves at once)"
+
 _ONCE = frozenset(("uploading", "queued", "running", "elsewhere", "retrying", "waiting", "stopping"))
 """What is told once for a take and a reason: it comes again and again, and says nothing new."""
 
@@ -105,7 +107,7 @@ def _words(event: Event) -> str | None:
         case "lost":
             return f"broken off{because}"
         case "stopping":
-            return f"stopping{because or ': nothing more is submitted, and jobs at the provider go on there'}"
+            return STOPPING
 
 
 class Commands(msgspec.Struct, frozen=True):
@@ -142,14 +144,18 @@ class Commands(msgspec.Struct, frozen=True):
         return visible(shlex.join(("kling", *words, *flags)))
 
 
-def closing_text(outcome: Outcome, commands: Commands, *, paths: Mapping[str, str], width: int = 80) -> str:
+def closing_text(
+    outcome: Outcome, *, film: str, links: Mapping[str, str], sandbox: bool = False, width: int = 80
+) -> str:
     """Return what a render came to, for people: what is stored and where, what is not and why, and how to go on.
 
-    `paths` gives the place of each clip's chosen take under its readable name, by the clip's id. A path or a command
-    is never broken, so that a narrow text has lines that are longer.
+    `film` is the film's file as a person types it, `links` the place of each clip's chosen take under its readable
+    name, by the clip's id; `sandbox` says that no money was spent. A path or a command is never broken, so that a
+    narrow text has lines that are longer.
     """
+    commands = Commands(film, spends=not sandbox)
     loose = loose_ends(outcome)
-    lines = [*_headline(outcome, commands, loose, width), *_places(outcome, paths)]
+    lines = [*_headline(outcome, commands, loose, width), *_places(outcome, links)]
     for kind, members in groupby(loose, key=lambda each: each.kind):
         lines += ["", *_section(kind, tuple(members), commands, width)]
     following = _next_steps(loose, commands)
@@ -162,7 +168,7 @@ def _headline(outcome: Outcome, commands: Commands, loose: Sequence[LooseEnd], w
     if outcome.problem:
         yield from _wrap(f"ended early: {outcome.problem}", width)
     elif outcome.stopped:
-        yield "stopped: what was ordered goes on at the provider"
+        yield "stopped; what was ordered goes on at the provider"
     stored = len(stored_rows(outcome))
     if not stored and not loose and not outcome.spent_usd:
         kept = sum(end.standing.state in ("kept", "accepted") for end in outcome.clips)
@@ -173,9 +179,9 @@ def _headline(outcome: Outcome, commands: Commands, loose: Sequence[LooseEnd], w
     yield f"{_count(stored, 'take')} stored, {dollars(outcome.spent_usd)} {verb}{where}"
 
 
-def _places(outcome: Outcome, paths: Mapping[str, str]) -> Iterator[str]:
+def _places(outcome: Outcome, links: Mapping[str, str]) -> Iterator[str]:
     clips = dict.fromkeys(row.order.clip for row in stored_rows(outcome))
-    shown = [visible(paths[clip]) for clip in clips if clip in paths]
+    shown = [visible(links[clip]) for clip in clips if clip in links]
     if len(shown) > MAX_SHOWN:
         shown = list(dict.fromkeys(f"{path.rpartition('/')[0]}/" for path in shown))
     yield from (f"  {path}" for path in shown[:MAX_SHOWN])
