@@ -14,12 +14,12 @@ from kling_dsl.sandbox.web import ASGIApp, ClientDisconnect, Refusal, Request, R
 
 def make_app(service: Service) -> ASGIApp:
     """Return the ASGI application of a sandbox."""
-    queue, media = QueueRoutes(service).routes(), MediaRoutes(service).routes()
-    others = [*UploadRoutes(service).routes(), *ApiRoutes(service).routes(), *ControlRoutes(service).routes()]
-    # A path that any endpoint may have comes last: the first route that fits is taken.
-    asked, submitted = queue[:3], queue[3:]
+    asked_often, *queue = QueueRoutes(service).routes()
+    others = [*MediaRoutes(service).routes(), *UploadRoutes(service).routes()]
+    named = [*others, *ApiRoutes(service).routes(), *ControlRoutes(service).routes()]
+    # The first route that fits is taken, so paths in which an endpoint stands come after those that are fixed.
     inner = Starlette(
-        routes=[*asked, *media, *others, *submitted],
+        routes=[asked_often, *named, *queue],
         exception_handlers={Refusal: answer_refusal, ClientDisconnect: _say_nothing},
     )
     return Gate(inner, port=service.port, counts=service.counts)

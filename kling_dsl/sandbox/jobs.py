@@ -77,8 +77,7 @@ class Queue:
 
     def enter(self, job: Job) -> int:
         """Put a job at the end of the queue, and return how many wait before it."""
-        job.state, job.place = "IN_QUEUE", next(self._places)
-        self._waiting.append(job)
+        self._line_up(job)
         position = len(self._waiting) - 1
         self._start()
         return position
@@ -106,6 +105,10 @@ class Queue:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def _line_up(self, job: Job) -> None:
+        job.state, job.place = "IN_QUEUE", next(self._places)
+        self._waiting.append(job)
+
     def _start(self) -> None:
         while self._waiting and len(self._running) < self._runners:
             job = self._waiting.pop(0)
@@ -124,7 +127,9 @@ class Queue:
         if "requeue" in job.faults and not job.requeued:
             job.requeued = True
             await asyncio.sleep(self._job_seconds / 2)
-            self.enter(job)
+            self._line_up(job)
+            # The runner that gave the job up comes back after a while, so that the job is seen to wait.
+            await asyncio.sleep(self._job_seconds / 2)
             return
         await asyncio.sleep(self._job_seconds)
         outcome = await self._finish(job)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
@@ -63,7 +64,7 @@ class Judge:
         ignored: list[str] = []
         given = _known(body, self.profile.fields, ("",), ignored)
         arguments = {**self._defaults, **given}
-        mistakes = tuple(self._find_mistakes(given, arguments))[:_MOST_MISTAKES]
+        mistakes = tuple(itertools.islice(self._find_mistakes(given, arguments), _MOST_MISTAKES))
         if mistakes:
             return Verdict(arguments, mistakes, tuple(ignored), self._seconds(arguments), Decimal(0), Decimal(0))
         cost = self._pricer.price(arguments, shape_of(arguments), self._video_seconds(arguments))
@@ -71,12 +72,14 @@ class Judge:
         return Verdict(arguments, (), tuple(ignored), self._seconds(arguments), usd, billed)
 
     def _find_mistakes(self, given: dict[str, Any], arguments: dict[str, Any]) -> Iterator[Mistake]:
-        wrong = False
-        for problem in self._schema.iter_errors(given):
-            wrong = True
-            yield _word(problem)
-        if wrong:
+        try:
+            problems = [_word(problem) for problem in itertools.islice(self._schema.iter_errors(given), _MOST_MISTAKES)]
+        except ValueError as problem:
+            # The validator refuses to follow lists in lists without end.
+            problems = [Mistake(("body",), f"the input cannot be read: {problem}", "value_error")]
+        if problems:
             # What follows reads the arguments as the schema promises them.
+            yield from problems
             return
         yield from self._check_sums(arguments)
         yield from self._check_tags(arguments)

@@ -43,6 +43,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 MAX_JSON_BYTES = 1024 * 1024
 MAX_UPLOAD_BYTES = 250 * 1024 * 1024
+_MAX_LEFT_BYTES = 8 * 1024 * 1024
 
 
 def answer(value: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -95,16 +96,20 @@ async def read_body(request: Request, *, limit: int = MAX_JSON_BYTES) -> bytes:
 
 async def read_chunks(request: Request, *, limit: int) -> AsyncIterator[bytes]:
     """Yield a body in pieces; raises Refusal when it is larger than the limit, ClientDisconnect when it never ends."""
-    too_large = Refusal(413, f"the body is larger than the {limit} bytes it may have", kind="request_too_large")
     stated = request.headers.get("content-length", "0")
-    if len(stated) > 18 or (stated.isdigit() and int(stated) > limit):
-        raise too_large
+    total = int(stated) if stated.isdigit() and len(stated) < 18 else 0
+    is_too_large = total > limit
     total = 0
     async for chunk in request.stream():
         total += len(chunk)
-        if total > limit:
-            raise too_large
-        yield chunk
+        is_too_large = is_too_large or total > limit
+        if not is_too_large:
+            yield chunk
+        elif total > limit + _MAX_LEFT_BYTES:
+            break
+    # What is too large by a little is read to its end all the same: an answer in the middle of it would be lost.
+    if is_too_large:
+        raise Refusal(413, f"the body is larger than the {limit} bytes it may have", kind="request_too_large")
 
 
 def read_json(body: bytes) -> Any:
