@@ -300,7 +300,7 @@ def _is_template(text: str) -> bool:
 def _several(identifier: str, found: Sequence[Opened]) -> str:
     from kling_dsl.reports.escaping import visible
 
-    films = [shown_path(opened.project.root / opened.compilation.file) for opened in found]
+    films = [typed_path(opened.project.root / opened.compilation.file) for opened in found]
     shown = " or ".join(f"--film {visible(film)}" for film in films[:5])
     more = f", or {len(films) - 5} more" if len(films) > 5 else ""
     return f"{len(found)} films have a clip '{visible(identifier)}'; say which with {shown}{more}"

@@ -169,7 +169,7 @@ def _open(row: Row) -> TakeLine:
         path=row.quarantine,
         reason=row.reason,
         billed=row.billed or "",
-        place=PLACES.get(row.state, ""),
+        place="" if row.billed == "no" else PLACES.get(row.state, ""),
     )
 
 
