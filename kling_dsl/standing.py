@@ -10,10 +10,10 @@ from typing import Literal
 
 import msgspec
 
+from kling_dsl import ledger
 from kling_dsl.calls import Call
 from kling_dsl.compiler import Compilation
 from kling_dsl.emitter import canonical_json, chained
-from kling_dsl import ledger
 from kling_dsl.ledger import Row
 from kling_dsl.ledger.transitions import may_reserve
 from kling_dsl.lock import Lock, Take

@@ -6,11 +6,16 @@ import os
 import sys
 from datetime import date, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from kling_dsl.cli.films import open_film, refuse_failed
 from kling_dsl.cli.options import FILM, film_options
+
+if TYPE_CHECKING:
+    from kling_dsl.cli.desk import Desk
+    from kling_dsl.reports.plan import Plan
 
 
 @click.command("plan")
@@ -46,13 +51,13 @@ def plan_command(
       kling plan film.kling
       kling plan film.kling --model o3-standard
     """
-    from kling_dsl.compiler import quote_drafts
+    from kling_dsl.cli.desk import open_desk
     from kling_dsl.money import dollars
-    from kling_dsl.reports.plan import make_plan
+    from kling_dsl.render.stage import Stage
 
     opened = open_film(film, model=model, values=values, data=data)
     refuse_failed(opened)
-    plan = make_plan(opened.compilation, today=_today(), drafts=quote_drafts(opened.compilation, opened.world))
+    plan = plan_of(open_desk(opened, Stage.real(opened.project)))
     _write(_render(plan, form, to_file=out is not None), form, out)
     if plan.budget_usd is not None and plan.over_budget_usd:
         click.echo(
@@ -62,6 +67,20 @@ def plan_command(
         raise click.exceptions.Exit(3)
     if exit_code and plan.to_buy_usd:
         raise click.exceptions.Exit(5)
+
+
+def plan_of(desk: Desk) -> Plan:
+    """Return the plan of a film by its records."""
+    from kling_dsl.compiler import quote_drafts
+    from kling_dsl.reports.plan import make_plan
+
+    compilation = desk.opened.compilation
+    return make_plan(compilation, desk.standings, today=today(), drafts=quote_drafts(compilation, desk.opened.world))
+
+
+def shown(plan: Plan) -> str:
+    """Return a plan as text for the terminal, or for what stands in its place."""
+    return _render(plan, "text", to_file=False)
 
 
 def _render(plan: object, form: str, *, to_file: bool) -> str:
@@ -103,7 +122,7 @@ def _write(text: str, form: str, out: Path | None) -> None:
         raise
 
 
-def _today() -> date:
+def today() -> date:
     """Return the day from which a price's age is counted; KLING_TODAY sets it, so that a report can be repeated."""
     chosen = os.environ.get("KLING_TODAY")
     if not chosen:

@@ -66,7 +66,9 @@ def limits_of(
     return tuple(found)
 
 
-def find_shortages(limits: Sequence[Limit], ledger: Ledger | LedgerReader, *, film: str, wanted_usd: Decimal) -> list[Shortage]:
+def find_shortages(
+    limits: Sequence[Limit], ledger: Ledger | LedgerReader, *, film: str, wanted_usd: Decimal
+) -> list[Shortage]:
     """Return each limit that buying so much now would pass; a run has spent nothing before it begins."""
     found: list[Shortage] = []
     nothing = Spending(Decimal(0), Decimal(0))

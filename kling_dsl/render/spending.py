@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
@@ -142,7 +142,8 @@ def _accept(answer: httpx.Response, order: Order, ledger: Ledger, now: datetime)
 
 
 class _Submitted(msgspec.Struct, frozen=True):
-    request_id: str
+    # What the lock can hold; an id of another kind is none that we could ask after.
+    request_id: Annotated[str, msgspec.Meta(pattern=r"\A[\x21-\x7e]{1,200}\Z")]
     response_url: str
     status_url: str
     cancel_url: str

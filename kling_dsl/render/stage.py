@@ -62,4 +62,4 @@ class Stage(msgspec.Struct, frozen=True):
 
     def clip(self, film: str, name: str) -> Path:
         """Return where the chosen take of a clip is shown under a readable name; `name` is its id."""
-        return self.out / Path(film).stem / f"{name}.mp4"
+        return self.out / Path(film).with_suffix("") / f"{name}.mp4"

@@ -17,11 +17,11 @@ from kling_dsl.render.downloads import Gone, NotFetched, fetch
 from kling_dsl.render.events import Event, EventKind
 from kling_dsl.render.failures import Failure
 from kling_dsl.render.finishing import Kept, finish
+from kling_dsl.render.inheritance import inherit
 from kling_dsl.render.jobs import Finished, Progress, follow, video_of
 from kling_dsl.render.keeping import LockKeeper
 from kling_dsl.render.limits import told
 from kling_dsl.render.provenance import Origin
-from kling_dsl.render.inheritance import inherit
 from kling_dsl.render.spending import Bought, Declined, NotSent, Spent, Unsure, spend
 from kling_dsl.standing import UNDER_WAY, take_of
 
@@ -59,6 +59,7 @@ class TakeRunner:
         self._finishers = asyncio.Semaphore(FINISHERS)
         self._critical: set[asyncio.Task[Any]] = set()
         self._keys: dict[Key, asyncio.Lock] = {}
+        self._completed: set[Key] = set()
         self._stopping = False
         self.spent_usd = Decimal(0)
 
@@ -185,6 +186,7 @@ class TakeRunner:
         now = tools.clock.now()
         if isinstance(result, Finished):
             tools.ledger.completed(row.key, result=result.body, billed_units=result.billed_units, at=now)
+            self._completed.add(row.key)
             self._tell("completed", row.order, request_id=row.request_id)
         else:
             self._fail(row, result)
@@ -192,7 +194,7 @@ class TakeRunner:
     async def _fetch(self, row: Row) -> None:
         """Download a finished clip, measure it, and put it where it belongs."""
         tools, key = self._tools, row.key
-        if sha256 := tools.store.find_request(row.request_id):
+        if key not in self._completed and (sha256 := tools.store.find_request(row.request_id)):
             # A run ended after the clip was in the store and before its row said so.
             self._stored(row, sha256)
             return

@@ -280,7 +280,7 @@ def _clip(standing: Standing) -> Clip:
 
 def _reasons(plan: Plan) -> list[tuple[str, str]]:
     """Return why clips stand as they do, where that is not plain from the state alone."""
-    told = [(clip.state, f"{clip.id}: {clip.why}") for clip in plan.clips if clip.why and clip.state != "new"]
+    told: list[tuple[str, str]] = [(clip.state, f"{clip.id}: {clip.why}") for clip in plan.clips if clip.why and clip.state != "new"]
     more = len(told) - MAX_REASONS
     return [*told[:MAX_REASONS], ("", f"and {more:,} more")] if more > 0 else told
 

@@ -1,0 +1,111 @@
+"""Runs what asks the provider: opens ledger, store and connections, and turns problems into messages and exit codes."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+import msgspec
+
+from kling_dsl.cli.stages import INCOMPLETE
+
+if TYPE_CHECKING:
+    from kling_dsl.render.engine import Tools
+    from kling_dsl.render.events import Event
+    from kling_dsl.render.stage import Stage
+
+Result = TypeVar("Result")
+
+
+class Session(msgspec.Struct, frozen=True, eq=False):
+    """What an asynchronous verb works with: the tools that are open, and the stage."""
+
+    tools: Tools
+    stage: Stage
+
+
+def run_with_tools(
+    stage: Stage, listener: Callable[[Event], None], job: Callable[[Session], Awaitable[Result]]
+) -> Result:
+    """Open the ledger, the store and the connections for a job, and run it; problems end the command with a message."""
+    import asyncio
+    import gc
+
+    from kling_dsl.ledger import LedgerError, open_ledger
+    from kling_dsl.ledger.leases import Lease
+    from kling_dsl.lock import LockError
+    from kling_dsl.render.problems import NoKey, RenderProblem
+
+    # A render waits for minutes and makes garbage all the while.
+    gc.enable()
+    _be_quiet()
+    try:
+        with Lease(stage.runs) as lease, open_ledger(stage.ledger, run=lease.run) as ledger:
+            return asyncio.run(_run(stage, ledger, listener, job))
+    except NoKey as problem:
+        raise click.UsageError(str(problem)) from None
+    except (LedgerError, LockError) as problem:
+        raise click.ClickException(str(problem)) from None
+    except RenderProblem as problem:
+        click.echo(f"kling: {problem}", err=True)
+        raise click.exceptions.Exit(INCOMPLETE) from None
+
+
+async def _run(
+    stage: Stage, ledger: Any, listener: Callable[[Event], None], job: Callable[[Session], Awaitable[Result]]
+) -> Result:
+    from kling_dsl.render.account import find_account, sandbox_account
+    from kling_dsl.render.clock import Clock
+    from kling_dsl.render.engine import Tools
+    from kling_dsl.render.network import connect
+    from kling_dsl.store import Store
+
+    account = await find_account() if stage.spends else sandbox_account()
+    async with connect(account) as network:
+        tools = Tools(ledger, Store(stage.store), account, network, Clock(), listener)
+        return await job(Session(tools, stage))
+
+
+def _be_quiet() -> None:
+    """Keep libraries from writing to the terminal on their own: what they retry is told by our events."""
+    import logging
+
+    import stamina
+
+    stamina.instrumentation.set_on_retry_hooks([])
+    logging.getLogger("fal_client").addHandler(logging.NullHandler())
+    logging.getLogger("aiohttp").addHandler(logging.NullHandler())
+
+
+@contextlib.asynccontextmanager
+async def stoppable(stop: Callable[[], None], leave: Callable[[], None]) -> AsyncIterator[None]:
+    """Let the first Ctrl-C stop a render and the second one leave at once; a request to terminate stops it, too."""
+    import asyncio
+    import signal
+
+    loop = asyncio.get_running_loop()
+    pressed = 0
+
+    def press() -> None:
+        nonlocal pressed
+        pressed += 1
+        if pressed == 1:
+            stop()
+        else:
+            leave()
+
+    signals = (signal.SIGINT, signal.SIGTERM)
+    try:
+        for number in signals:
+            loop.add_signal_handler(number, press)
+    except NotImplementedError:
+        # This system has no such handlers: Ctrl-C then interrupts as it always does, and nothing paid is lost.
+        yield
+        return
+    try:
+        yield
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
