@@ -198,7 +198,7 @@ class LiveProgress:
         from rich.text import Text
 
         width, height = self._console.size
-        room = max(1, height - 1 - FOOT)
+        room = max(0, height - 1 - FOOT)
         now = self._clock()
         with self._guard:
             rows, hidden = self._pick(room)
@@ -227,8 +227,8 @@ class LiveProgress:
         if self._limit is None:
             return f"{spent}{note}"
         name, limit_usd, counted_usd = self._limit
-        told = f"{dollars(counted_usd + self._spent_usd)} of {dollars(limit_usd)}, {visible(name)}{note}"
-        return f"{spent}; {told}" if counted_usd else f"spent {told}"
+        counted = f"; {dollars(counted_usd + self._spent_usd)}" if counted_usd else ""
+        return f"{spent}{counted} of {dollars(limit_usd)}, {visible(name)}{note}"
 
     def _progress(self, counts: Counter[EventKind], under_way: int, now: float) -> str:
         known = counts.total() + under_way

@@ -119,7 +119,7 @@ def _of_clip(end: ClipEnd, outcome: Outcome) -> Iterator[_Marked]:
             (standing.call.id, 0),
             msgspec.structs.replace(_loose("missing", standing, 0, reason=standing.why), usd=usd),
         )
-    elif outcome.stopped or outcome.problem:
+    elif outcome.stopped:
         for number in standing.to_buy:
             yield _mark(standing, number), _loose("not-bought", standing, number)
 

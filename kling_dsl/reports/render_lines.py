@@ -174,9 +174,10 @@ def _headline(outcome: Outcome, commands: Commands, loose: Sequence[LooseEnd], w
         kept = sum(end.standing.state in ("kept", "accepted") for end in outcome.clips)
         yield f"nothing to render: {_count(kept, 'clip')} kept"
         return
+    spent = dollars(outcome.spent_usd) if outcome.spent_usd else "nothing"
     verb = "spent or reserved" if loose else "spent"
     where = "" if commands.spends else " in the sandbox, where nothing costs money"
-    yield f"{_count(stored, 'take')} stored, {dollars(outcome.spent_usd)} {verb}{where}"
+    yield f"{_count(stored, 'take') if stored else 'no take'} stored, {spent} {verb}{where}"
 
 
 def _places(outcome: Outcome, links: Mapping[str, str]) -> Iterator[str]:
@@ -206,14 +207,23 @@ def _section(kind: LooseKind, members: Sequence[LooseEnd], commands: Commands, w
         }[kind],
         width,
     )
-    for each in members[:MAX_SHOWN]:
-        take = f", take {each.take}" if each.take else ""
+    alike = [tuple(group) for _, group in groupby(members, key=lambda each: (each.clip, each.reason, each.path))]
+    for group in alike[:MAX_SHOWN]:
+        each = group[0]
         because = f": {each.reason}" if each.reason else ""
-        yield from _wrap(f"{each.clip}{take} ({each.file}:{each.line}){because}", width, indent="  ")
+        yield from _wrap(f"{each.clip}{_numbers(group)} ({each.file}:{each.line}){because}", width, indent="  ")
         if each.path:
             yield f"    what came is in {visible(each.path)}"
-    if count > MAX_SHOWN:
-        yield f"  and {count - MAX_SHOWN:,} more: {commands.status}"
+    if len(alike) > MAX_SHOWN:
+        yield f"  and {sum(map(len, alike[MAX_SHOWN:])):,} more: {commands.status}"
+
+
+def _numbers(group: Sequence[LooseEnd]) -> str:
+    """Return which takes of a clip are meant: none for the whole clip."""
+    numbers = [str(each.take) for each in group if each.take]
+    if not numbers:
+        return ""
+    return f", take {numbers[0]}" if len(numbers) == 1 else f", takes {', '.join(numbers)}"
 
 
 def _next_steps(loose: Sequence[LooseEnd], commands: Commands) -> list[tuple[str, str]]:
@@ -221,7 +231,7 @@ def _next_steps(loose: Sequence[LooseEnd], commands: Commands) -> list[tuple[str
     steps: list[tuple[str, str]] = []
     kinds = {each.kind for each in loose}
     if "uncertain" in kinds:
-        steps.append((commands.reconcile, "looks at the provider for what was bought; buys nothing"))
+        steps.append((commands.reconcile, "asks the provider what was bought; buys nothing"))
     billed = [each for each in loose if each.kind == "billed"]
     kept = [each for each in billed if each.path]
     if kept:
