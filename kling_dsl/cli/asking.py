@@ -40,7 +40,6 @@ def run_with_tools(
 
     # A render waits for minutes and makes garbage all the while.
     gc.enable()
-    _be_quiet()
     try:
         with Lease(stage.runs) as lease, open_ledger(stage.ledger, run=lease.run) as ledger:
             return asyncio.run(_run(stage, ledger, listener, job))
@@ -66,17 +65,6 @@ async def _run(
     async with connect(account) as network:
         tools = Tools(ledger, Store(stage.store), account, network, Clock(), listener)
         return await job(Session(tools, stage))
-
-
-def _be_quiet() -> None:
-    """Keep libraries from writing to the terminal on their own: what they retry is told by our events."""
-    import logging
-
-    import stamina
-
-    stamina.instrumentation.set_on_retry_hooks([])
-    logging.getLogger("fal_client").addHandler(logging.NullHandler())
-    logging.getLogger("aiohttp").addHandler(logging.NullHandler())
 
 
 @contextlib.asynccontextmanager

@@ -39,6 +39,7 @@ async def connect(account: Account) -> AsyncIterator[Network]:
     """Open the clients; proxies and certificates come from the environment, as for fal-client."""
     import httpx
 
+    _be_quiet()
     keyed = {"Authorization": account.authorization, "User-Agent": USER_AGENT, "Accept": "application/json"}
     # The paid request goes over httpx's own transport, which tells a failed connection from a lost answer without fail;
     # the transport over aiohttp calls both a connection that could not be made. Every paid request gets a connection of
@@ -58,6 +59,17 @@ async def connect(account: Account) -> AsyncIterator[Network]:
     )
     async with paying, asking, fetching:
         yield Network(paying, asking, fetching)
+
+
+def _be_quiet() -> None:
+    """Keep libraries from writing to the terminal on their own: what is tried again is told by our events."""
+    import logging
+
+    import stamina
+
+    stamina.instrumentation.set_on_retry_hooks([])
+    for name in ("fal_client", "aiohttp", "httpx"):
+        logging.getLogger(name).addHandler(logging.NullHandler())
 
 
 def _with_backup(transport: httpx.AsyncBaseTransport, account: Account) -> httpx.AsyncBaseTransport:
