@@ -260,7 +260,10 @@ class _Video:
     def _display_size(self, frame: VideoFrame) -> tuple[int, int]:
         """Return width and height of a picture with square pixels, before it is turned."""
         ratio = self._stream.sample_aspect_ratio
-        return (max(1, round(frame.width * ratio)) if ratio else frame.width, frame.height)
+        width = max(1, round(frame.width * ratio)) if ratio else frame.width
+        if width * frame.height > MAX_PICTURE_PIXELS:
+            raise _Damaged("claims pixels of a shape that no picture has")
+        return (width, frame.height)
 
 
 @contextlib.contextmanager
