@@ -17,6 +17,9 @@ from kling_dsl.sandbox.web import MAX_UPLOAD_BYTES, Refusal
 from kling_dsl.world import Media
 
 MAX_PARTS = 10_000
+_KIND = re.compile(r"(?:image|video|audio)/[a-z0-9.+-]{1,40}")
+"""What a file may say that it is; anything else, such as a page, is handed back as bytes."""
+
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -55,7 +58,8 @@ class Uploads:
         key = uuid.uuid4().hex
         # The name is a stranger's: it stands in the address and never in a path on the disk.
         shown = _UNSAFE.sub("_", name)[-80:].lstrip(".") or "upload.bin"
-        upload = Upload(f"{OWN_PATH}uploads/{key}/{shown}", self._folder / key, content_type[:100])
+        kind = content_type if _KIND.fullmatch(content_type) else "application/octet-stream"
+        upload = Upload(f"{OWN_PATH}uploads/{key}/{shown}", self._folder / key, kind)
         self._files[upload.path] = upload
         return upload
 
