@@ -120,9 +120,13 @@ def hold(folder: Path, child: str) -> None:
     with Lease(folder) as lease:
         if child == "forked":
             warnings.simplefilter("ignore")
+            reading, writing = os.pipe()
             number = os.fork()
             if number == 0:
+                os.write(writing, b".")
                 signal.pause()
+            # Until the child runs, it has not let go of the lock yet.
+            os.read(reading, 1)
         elif child == "program":
             number = subprocess.Popen((sys.executable, "-c", "import signal; signal.pause()"), close_fds=False).pid
         else:

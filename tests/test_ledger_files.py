@@ -20,6 +20,7 @@ from kling_dsl.ledger import (
     NewerLedger,
     Reserved,
     UnwritableLedger,
+    connection,
     open_ledger,
     read_ledger,
     schema,
@@ -69,11 +70,12 @@ def test_a_new_ledger_survives_its_closing(path: Path) -> None:
         store(ledger, "door")
         settings = {
             name: ledger._connection.execute(f"PRAGMA {name}").fetchone()[0]
-            for name in ("journal_mode", "synchronous", "foreign_keys", "application_id", "user_version")
+            for name in ("journal_mode", "synchronous", "fullfsync", "foreign_keys", "application_id", "user_version")
         }
     assert settings == {
         "journal_mode": "wal",
         "synchronous": 2,
+        "fullfsync": 1,
         "foreign_keys": 1,
         "application_id": schema.APPLICATION_ID,
         "user_version": len(schema.MIGRATIONS),
@@ -151,7 +153,7 @@ def test_a_reader_finds_what_a_crash_left_beside_the_file(filled: Path, tmp_path
     ("content", "words"),
     [
         (b"", "it is empty"),
-        (b"SQLite format 3\x00", "not a database"),
+        (b"SQLite format 3\x00", "it is cut off"),
         (b"Dear diary, " * 1000, "not a database"),
         (random.Random(1).randbytes(3 * PAGE_BYTES), "not a database"),
     ],
@@ -193,6 +195,21 @@ def test_a_ledger_with_a_damaged_page_is_left_alone(filled: Path, damage: str) -
             open_ledger(filled, run=RUN)
     filled.write_bytes(whole)
     open_ledger(filled, run=RUN).close()
+
+
+def test_a_damaged_index_cannot_hide_a_take_that_was_paid_for(filled: Path) -> None:
+    with contextlib.closing(sqlite3.connect(filled)) as hand:
+        found = hand.execute("SELECT rootpage FROM sqlite_master WHERE name = 'sqlite_autoindex_takes_1'").fetchone()
+    start = (found[0] - 1) * PAGE_BYTES
+    whole = filled.read_bytes()
+    page = whole[start : start + PAGE_BYTES]
+    assert page.count(b"clip-19") == 1
+    filled.write_bytes(whole[:start] + page.replace(b"clip-19", b"clip-1:") + whole[start + PAGE_BYTES :])
+    with read_ledger(filled) as reader:
+        # Whoever asks for the take would buy it again.
+        assert reader.row(key_of("clip-19")) is None
+    with untouched(filled.parent), pytest.raises(DamagedLedger, match="missing from index"):
+        open_ledger(filled, run=RUN)
 
 
 def test_damage_that_reading_meets_is_said(filled: Path) -> None:
@@ -260,7 +277,7 @@ def test_a_ledger_that_became_newer_beside_its_file_is_left_alone(filled: Path) 
 
 def test_a_folder_in_its_place_is_refused(path: Path) -> None:
     path.mkdir(parents=True)
-    refuse(path, UnwritableLedger, "Is a directory")
+    refuse(path, UnwritableLedger, "a folder or a device")
 
 
 def test_a_file_in_place_of_its_folder_is_refused(path: Path) -> None:
@@ -320,7 +337,7 @@ def test_a_disk_without_links_will_do(path: Path, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(os, "link", refuse_link)
     if quicker:
-        with pytest.raises(DamagedLedger, match="not a database"):
+        with pytest.raises(DamagedLedger, match="it is cut off"):
             open_ledger(path, run=RUN)
         assert path.read_bytes() == b"whole or not, it is another's"
     else:
@@ -351,6 +368,28 @@ def test_an_older_ledger_is_led_to_the_new_form_and_a_copy_stays(filled: Path, m
     refuse(filled, NewerLedger, "its form is 3, this version knows 1")
     with open_ledger(filled.with_name("ledger.db.v1.bak"), run=RUN) as copy:
         assert copy.rows() == before
+
+
+def test_a_migration_that_another_process_went_first_is_not_gone_again(
+    filled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, ADD_NOTES))
+    ask = connection._version
+    asked = []
+
+    def ask_and_wait(opened: sqlite3.Connection, path: Path) -> int:
+        version = ask(opened, path)
+        asked.append(version)
+        if len(asked) == 1:
+            open_ledger(path, run="quicker").close()
+        return version
+
+    monkeypatch.setattr(connection, "_version", ask_and_wait)
+    with open_ledger(filled, run=RUN) as ledger:
+        assert len(ledger.rows()) == 20
+    assert asked[0] == 1
+    assert asked[-1] == 2
+    assert sorted(each.name for each in filled.parent.iterdir()) == ["ledger.db", "ledger.db.v1.bak"]
 
 
 def test_a_migration_that_fails_leaves_the_older_form(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,17 +6,20 @@ import contextlib
 import os
 import secrets
 import sqlite3
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from kling_dsl.ledger import schema
 from kling_dsl.ledger.errors import BusyLedger, DamagedLedger, NewerLedger, UnwritableLedger
 
-_MAGIC = b"SQLite format 3\x00"
+UNCHANGING = "mode=ro&immutable=1"
+"""How a file is opened that nobody writes: it is read as it is, and nothing is made beside it."""
+
+SHARED = "mode=ro"
+"""How a file is opened to read while others may write."""
+
 _HEADER_BYTES = 100
-_PAGE_SIZE_PLACE = slice(16, 18)
-_VERSION_PLACE = slice(60, 64)
-_APPLICATION_PLACE = slice(68, 72)
 _PRIMARY_CODE = 0xFF
 """The part of an SQLite error code that names the kind of error; the rest says where it came from."""
 
@@ -88,9 +91,7 @@ def connect_to_read(path: Path, *, query: str, patience_seconds: float) -> sqlit
         connection = _connect(path, query, patience_seconds=patience_seconds)
         try:
             connection.execute("PRAGMA temp_store = MEMORY")
-            older = _version(connection, path) < len(schema.MIGRATIONS)
-            if not older:
-                connection.execute("PRAGMA query_only = ON")
+            if _version(connection, path) == len(schema.MIGRATIONS):
                 return connection
         except BaseException:
             connection.close()
@@ -104,7 +105,6 @@ def connect_to_nothing() -> sqlite3.Connection:
     connection = _connect_to_memory()
     for statement in _whole_schema():
         connection.execute(statement)
-    connection.execute("PRAGMA query_only = ON")
     return connection
 
 
@@ -124,18 +124,27 @@ def changes_beside(path: Path) -> Path | None:
 
 
 def recognize(path: Path) -> None:
-    """Refuse a file that is no ledger, or a newer one, by its first bytes and without opening it as a database."""
-    with open(path, "rb") as file:
-        header = file.read(_HEADER_BYTES)
-        size = os.fstat(file.fileno()).st_size
-    if len(header) < _HEADER_BYTES or not header.startswith(_MAGIC):
-        raise DamagedLedger(path, "it is empty" if not header else "it is not a database")
-    if int.from_bytes(header[_APPLICATION_PLACE], "big") != schema.APPLICATION_ID:
+    """Refuse a file that is no ledger, or a newer one, by its first page and without a change to it.
+
+    Only SQLite opens the file, here and everywhere: when a process closes a file that it opened by itself, the system
+    takes the locks from it that SQLite holds on that file for another connection.
+    """
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise UnwritableLedger(path, "there is a folder or a device where the ledger should be")
+    if status.st_size < _HEADER_BYTES:
+        raise DamagedLedger(path, "it is cut off" if status.st_size else "it is empty")
+    with contextlib.closing(_connect(path, UNCHANGING, patience_seconds=0)) as connection:
+        application, version, page_bytes = (
+            int(connection.execute(f"PRAGMA {name}").fetchone()[0])
+            for name in ("application_id", "user_version", "page_size")
+        )
+    if application != schema.APPLICATION_ID:
         raise DamagedLedger(path, "it is a database, but not a ledger of kling")
-    _refuse_newer(path, int.from_bytes(header[_VERSION_PLACE], "big"))
+    _refuse_newer(path, version)
     # SQLite reads a page that is cut off as if it ended in zeros. Only while changes are brought in may one be.
-    if size % max(1, int.from_bytes(header[_PAGE_SIZE_PLACE], "big")) and not changes_beside(path):
-        raise DamagedLedger(path, "it was cut off")
+    if status.st_size % page_bytes and not changes_beside(path):
+        raise DamagedLedger(path, "it is cut off")
 
 
 def _refuse_newer(path: Path, version: int) -> None:
@@ -236,7 +245,6 @@ def _copy_into_memory(older: sqlite3.Connection, path: Path) -> sqlite3.Connecti
     try:
         older.backup(copy)
         _migrate(copy, path, keep_copy=None)
-        copy.execute("PRAGMA query_only = ON")
     except BaseException:
         copy.close()
         raise
@@ -269,7 +277,7 @@ def _keep_copy(path: Path, version: int) -> None:
     draft = path.with_name(f"{path.name}.v{version}.{os.getpid()}.new")
     try:
         with (
-            contextlib.closing(_connect(path, "mode=ro", patience_seconds=0)) as source,
+            contextlib.closing(_connect(path, SHARED, patience_seconds=0)) as source,
             contextlib.closing(sqlite3.connect(draft)) as copy,
         ):
             source.backup(copy)

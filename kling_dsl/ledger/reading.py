@@ -149,8 +149,6 @@ class LedgerReader(Questions):
         self, before: _Signature, statement: str, values: Sequence[object] | dict[str, object]
     ) -> list[tuple[Any, ...]] | None:
         """Ask a file that does not change; None when it did after all, whatever the answer was."""
-        if before != _sign(self._path):
-            return None
         try:
             found = super()._ask(statement, values)
         except LedgerError:
@@ -160,7 +158,7 @@ class LedgerReader(Questions):
         return found if before == _sign(self._path) else None
 
     def _open(self, path: Path) -> sqlite3.Connection:
-        query = "mode=ro" if self._calm is None else "mode=ro&immutable=1"
+        query = files.SHARED if self._calm is None else files.UNCHANGING
         return files.connect_to_read(path, query=query, patience_seconds=self._patience_seconds)
 
 
