@@ -126,6 +126,16 @@ def test_a_kill_leaves_the_state_before_or_after(path: Path, statement: str, sta
         open_ledger(path, run="next").close()
 
 
+def test_a_kill_while_the_ledger_is_made_leaves_none(path: Path) -> None:
+    with start("fall_while_making", path, RUN) as worker:
+        finish(worker, code=-signal.SIGKILL)
+    assert not path.exists()
+    with open_ledger(path, run=RUN) as ledger:
+        reserve(ledger, "door")
+    with read_ledger(path) as reader:
+        assert len(reader.rows()) == 1
+
+
 def test_kills_at_any_moment_lose_no_step_that_was_done(path: Path) -> None:
     for number in range(5):
         with start("hurry", path, f"run-{number}") as worker:
