@@ -122,7 +122,7 @@ def test_a_render_that_went_well_is_told_in_a_line_and_its_clips() -> None:
 
 def test_the_sandbox_is_never_taken_for_money() -> None:
     text = closing(outcome(stored("door"), spent="2.10"), sandbox=True)
-    assert text.startswith("1 take stored, $2.10 spent in the sandbox, where nothing costs money\n")
+    assert text.startswith("1 take stored, $2.10 spent in the sandbox (no real money)\n")
 
 
 def test_a_render_with_nothing_to_do_says_so() -> None:

@@ -176,8 +176,8 @@ def _headline(outcome: Outcome, commands: Commands, loose: Sequence[LooseEnd], w
         return
     spent = dollars(outcome.spent_usd) if outcome.spent_usd else "nothing"
     verb = "spent or reserved" if loose else "spent"
-    where = "" if commands.spends else " in the sandbox, where nothing costs money"
-    yield f"{_count(stored, 'take') if stored else 'no take'} stored, {spent} {verb}{where}"
+    where = "" if commands.spends else " in the sandbox (no real money)"
+    yield from _wrap(f"{_count(stored, 'take') if stored else 'no take'} stored, {spent} {verb}{where}", width)
 
 
 def _places(outcome: Outcome, links: Mapping[str, str]) -> Iterator[str]:
