@@ -176,6 +176,8 @@ class _Video:
             raise _Damaged("holds no video")
         self._stream: VideoStream = container.streams.video[0]
         codec = self._stream.codec_context
+        if codec is None:
+            raise _Damaged("holds video of a kind that cannot be decoded here")
         codec.options = dict(_LIMITS)
         # Several clips are measured at once, and each further thread takes the memory of some more pictures.
         codec.thread_count = 1
@@ -285,7 +287,7 @@ def _open(path: Path) -> Iterator[_Video]:
             if isinstance(problem, OSError) and not isinstance(problem, av.FFmpegError):
                 raise
             # The libraries read bytes that anyone may have written, and have many ways to say they make no sense.
-            words = str(problem).strip() or type(problem).__name__
+            words = (problem.strerror if isinstance(problem, av.FFmpegError) else "") or type(problem).__name__
             raise _Damaged(f"cannot be decoded: {words}") from problem
 
 

@@ -462,6 +462,18 @@ def test_a_header_that_claims_another_size_takes_no_memory(clips: Path, tmp_path
     assert isinstance(found, Unusable) or found.height == 54
 
 
+def test_video_of_an_unknown_kind_is_told(clips: Path, tmp_path: Path) -> None:
+    content = (clips / "silent.mp4").read_bytes().replace(b"avc1", b"zzzz")
+    assert reason(written(tmp_path, content)) == "holds video of a kind that cannot be decoded here"
+
+
+def test_what_the_decoder_says_is_told_in_words(clips: Path, tmp_path: Path) -> None:
+    content = (clips / "silent.mp4").read_bytes()
+    start, end = content.index(b"mdat") + 4, content.index(b"moov") - 4
+    broken = written(tmp_path, content[:start] + b"\xff" * (end - start) + content[end:])
+    assert reason(broken) == "cannot be decoded: Invalid data found when processing input"
+
+
 def test_pixels_of_an_absurd_shape_are_refused(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "clip.mp4", width=96, height=736, pictures=2, pixel=Fraction(600))
     assert reason(path) == "claims pixels of a shape that no picture has"
