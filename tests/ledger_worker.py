@@ -124,8 +124,8 @@ def meet_permissions(path: Path, run: str) -> None:
 def hold(folder: Path, child: str) -> None:
     """Hold a lease, with a child that outlives this process or without one."""
     with Lease(folder) as lease:
+        warnings.simplefilter("ignore")
         if child == "forked":
-            warnings.simplefilter("ignore")
             reading, writing = os.pipe()
             number = os.fork()
             if number == 0:
@@ -133,6 +133,11 @@ def hold(folder: Path, child: str) -> None:
                 signal.pause()
             # Until the child runs, it has not let go of the lock yet.
             os.read(reading, 1)
+        elif child == "leaving":
+            number = os.fork()
+            if number == 0:
+                return
+            os.waitpid(number, 0)
         elif child == "program":
             number = subprocess.Popen((sys.executable, "-c", "import signal; signal.pause()"), close_fds=False).pid
         else:

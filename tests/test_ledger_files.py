@@ -25,6 +25,7 @@ from kling_dsl.ledger import (
     read_ledger,
     schema,
 )
+from kling_dsl.ledger.reading import LedgerReader
 
 RUN = "20261122T170342-aaaaaaaa"
 PAGE_BYTES = 4096
@@ -135,6 +136,19 @@ def test_a_reader_sees_what_came_and_went_between_two_questions(filled: Path) ->
         with open_ledger(filled, run=RUN) as ledger:
             reserve(ledger, "new")
         assert len(reader.rows()) == 21
+
+
+def test_a_reader_that_stumbles_over_a_writer_asks_again(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, reopen = filled.read_bytes(), LedgerReader._open
+
+    def open_when_done(reader: LedgerReader, path: Path) -> sqlite3.Connection:
+        path.write_bytes(whole)
+        return reopen(reader, path)
+
+    with read_ledger(filled) as reader:
+        filled.write_bytes(whole[:PAGE_BYTES] + random.Random(4).randbytes(len(whole) - PAGE_BYTES))
+        monkeypatch.setattr(LedgerReader, "_open", open_when_done)
+        assert len(reader.rows()) == 20
 
 
 def test_a_reader_finds_what_a_crash_left_beside_the_file(filled: Path, tmp_path: Path) -> None:

@@ -248,6 +248,14 @@ def test_a_killed_run_is_dead_at_once_whatever_it_began(tmp_path: Path, child: s
                 os.kill(int(number), signal.SIGKILL)
 
 
+def test_a_child_that_leaves_the_block_does_not_end_the_run(tmp_path: Path) -> None:
+    with start("hold", tmp_path, "leaving") as worker:
+        run = line_of(worker).split()[0]
+        assert is_alive(tmp_path, run)
+        finish(worker)
+        assert not is_alive(tmp_path, run)
+
+
 def test_those_who_ask_do_not_take_each_other_for_the_run(tmp_path: Path) -> None:
     with start("hold", tmp_path, "alone") as worker:
         run = line_of(worker).split()[0]
