@@ -45,6 +45,7 @@ to buy      $10.50
 budget      $20.00, $9.50 left
 as a draft  $2.80 on o3-pro
 as a draft  $2.10 on o3-standard
+waiting     walk: needs the last frame of wake, which is not rendered yet
 price       $0.42 a second on o3-4k (certain), read 2026-11-22: fal's page of the endpoint,
             https://fal.ai/models/fal-ai/kling-video/o3/4k/reference-to-video/llms.txt
 """
@@ -234,6 +235,8 @@ class TestJson:
                 "takes": 3,
                 "cost_usd": "6.30",
                 "retake_usd": "2.10",
+                "to_buy_usd": "6.30",
+                "kept_usd": "0.00",
                 "fingerprint": prints["stove"],
                 "source": {"file": "film.kling", "line": 9},
             },
@@ -247,6 +250,8 @@ class TestJson:
                 "takes": 1,
                 "cost_usd": "2.52",
                 "retake_usd": "2.52",
+                "to_buy_usd": "2.52",
+                "kept_usd": "0.00",
                 "fingerprint": prints["walk"],
                 "source": {"file": "film.kling", "line": 15},
             },

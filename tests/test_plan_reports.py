@@ -41,6 +41,8 @@ def clip(
         takes=takes,
         cost_usd=usd * takes,
         retake_usd=usd,
+        to_buy_usd=usd * takes,
+        kept_usd=Decimal(0),
         fingerprint="0" * 64,
         file="film.kling",
         line=1,

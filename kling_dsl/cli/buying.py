@@ -129,7 +129,7 @@ def _render(desk: Desk, order: Order, limits: tuple[Limit, ...]) -> int:
         only=order.only,
         extra=order.extra,
     )
-    with watch(desk, order.form, limits) as watcher:
+    with watch(desk, order.form, limits, extra=sum(order.extra.values())) as watcher:
         outcome, notes = run_with_tools(
             desk.stage, watcher.tell, lambda session: _work(session, work, desk, watcher.leave)
         )
@@ -232,4 +232,4 @@ def _close(desk: Desk, order: Order, outcome: Outcome, links: dict[str, Path], c
 
     film = os.path.relpath(desk.opened.project.root / desk.film)
     told = closing_text(outcome, film=film, links=paths, sandbox=not desk.stage.spends, width=width_of(sys.stdout))
-    click.echo(told, nl=False)
+    click.echo(f"\n{told}", nl=False)

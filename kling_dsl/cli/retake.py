@@ -56,6 +56,8 @@ def retake_command(
         refuse_broken_lock(desk)
         order = Order(form, only=frozenset((identifier,)), max_cost_usd=max_cost, agreed=yes, extra={identifier: 1})
         code = buy(desk, order)
+    if form == "text" and code == 0:
+        click.echo(f"`kling takes {identifier}` lists its takes, and `kling pick {identifier} N` chooses one", err=True)
     raise click.exceptions.Exit(code)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 if TYPE_CHECKING:
     from kling_dsl.cli.films import Opened
@@ -55,7 +56,7 @@ def entered_stage(opened: Opened, sandbox: bool) -> Iterator[Stage]:
         yield stage
         return
     with _own_sandbox(opened) as environment, _set(environment):
-        yield stage
+        yield msgspec.structs.replace(stage, is_new=True)
 
 
 @contextlib.contextmanager

@@ -27,8 +27,8 @@ class Watcher(msgspec.Struct, frozen=True):
 
 
 @contextlib.contextmanager
-def watch(desk: Desk, form: str, limits: tuple[Limit, ...]) -> Iterator[Watcher]:
-    """Show events until the block ends."""
+def watch(desk: Desk, form: str, limits: tuple[Limit, ...], *, extra: int) -> Iterator[Watcher]:
+    """Show events until the block ends; `extra` takes are wanted beyond those of the film."""
     from kling_dsl.cli.terminal import palette_for
     from kling_dsl.reports.palette import PLAIN
 
@@ -37,7 +37,7 @@ def watch(desk: Desk, form: str, limits: tuple[Limit, ...]) -> Iterator[Watcher]
     elif palette_for(sys.stderr) is PLAIN:
         yield Watcher(_line_teller(), _leave)
     else:
-        with _live(desk, limits) as watcher:
+        with _live(desk, limits, extra) as watcher:
             yield watcher
 
 
@@ -61,10 +61,11 @@ def _line_teller() -> Callable[[Event], None]:
 
 
 @contextlib.contextmanager
-def _live(desk: Desk, limits: tuple[Limit, ...]) -> Iterator[Watcher]:
+def _live(desk: Desk, limits: tuple[Limit, ...], extra: int) -> Iterator[Watcher]:
     from kling_dsl.reports.progress import LiveProgress
 
-    with LiveProgress(sys.stderr, total=_count(desk), limit=_nearest(desk, limits)) as progress:
+    note = "" if desk.stage.spends else "sandbox"
+    with LiveProgress(sys.stderr, total=_count(desk) + extra, limit=_nearest(desk, limits), note=note) as progress:
 
         def leave() -> None:
             progress.stop()

@@ -120,7 +120,10 @@ class Render:
                 future.cancel()
             await self._close_keeper()
         by_id = dict(zip(tasks, ends, strict=True))
-        clips = tuple(self._end_of(standing, by_id.get(standing.call.id)) for standing in standings)
+        # Rows have moved on since each clip ended: what was being sent when all was stopped is ordered by now.
+        clips = tuple(
+            self._end_of(standing, by_id.get(standing.call.id)) for standing in self._standings.all(self._records())
+        )
         return Outcome(clips, self._runner.spent_usd, self._stopping, self._problem)
 
     def stop(self) -> None:
@@ -252,7 +255,7 @@ class Render:
 
     def _end_of(self, standing: Standing, end: ClipEnd | BaseException | None) -> ClipEnd:
         if isinstance(end, ClipEnd):
-            return end
+            return ClipEnd(standing, end.takes, end.problem)
         if end is None or isinstance(end, asyncio.CancelledError):
             return ClipEnd(standing)
         raise end

@@ -13,6 +13,9 @@ from kling_dsl.render.events import Event
 from kling_dsl.render.inheritance import inherit
 from kling_dsl.render.reconcile import Found, HistoryUnavailable, NotFound, reconcile
 from kling_dsl.render.stage import Stage
+from kling_dsl.standing import UNDER_WAY
+
+SANDBOX_ENDED = "the sandbox that was making it has ended"
 
 
 class Recovered(msgspec.Struct, frozen=True):
@@ -35,8 +38,24 @@ def mark_broken_off(tools: Tools, stage: Stage) -> tuple[Row, ...]:
     return tuple(marked)
 
 
+def clear_ended_sandbox(tools: Tools, stage: Stage) -> None:
+    """Free the takes that a sandbox was making when it ended: it is gone with all it had, and nothing was paid."""
+    for row in tools.ledger.rows(states=(*UNDER_WAY, "uncertain")):
+        if row.owner == tools.ledger.run or is_alive(stage.runs, row.owner):
+            continue
+        now = inherit(row, tools.ledger, at=tools.clock.now()) if row.state != "uncertain" else row
+        if now is None:
+            continue
+        if now.state == "uncertain":
+            tools.ledger.released(row.key, reason=SANDBOX_ENDED, at=tools.clock.now())
+        elif now.state in UNDER_WAY:
+            tools.ledger.failed(row.key, billed="no", reason=SANDBOX_ENDED, at=tools.clock.now())
+
+
 async def recover(tools: Tools, stage: Stage, *, film: str | None = None) -> Recovered:
     """Mark what was broken off, and look every uncertain take up at the provider; raises `AccountRefused`."""
+    if stage.is_new:
+        clear_ended_sandbox(tools, stage)
     mark_broken_off(tools, stage)
     rows = tools.ledger.rows(film=film, states=("uncertain",))
     if not rows:

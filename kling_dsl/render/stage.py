@@ -16,6 +16,8 @@ class Stage(msgspec.Struct, frozen=True):
     root: Path
     home: Path
     out: Path
+    is_new: bool = False
+    """Whether the sandbox began with this run, so that no other run's takes can be in it."""
 
     @classmethod
     def real(cls, project: Project) -> Stage:

@@ -104,6 +104,8 @@ class TakeRunner:
                 elif row.state == "stored" and not self._tools.store.has(row.sha256) and not worked:
                     self._tools.ledger.reopened(key, at=self._tools.clock.now())
                 else:
+                    if row.state == "stored" and row.owner != self._tools.ledger.run:
+                        self._tell("stored", row.order, sha256=row.sha256, reason="by another process")
                     return Ended(key.take, row, row.reason if row.state != "stored" else "")
                 worked = True
         finally:

@@ -230,13 +230,14 @@ def closing_lines(plan: Plan) -> tuple[tuple[str, str], ...]:
         told = f"{dollars(over)} over" if over else f"{dollars(plan.budget_usd - plan.film_usd)} left"
         lines.append(("budget", f"{dollars(plan.budget_usd)}, {told}"))
     lines += [("as a draft", _quoted(quote)) for quote in plan.drafts]
+    lines += _reasons(plan)
     for basis in plan.prices:
         age = f"; {basis.days} days old, look it up before you buy" if basis.is_old else ""
         when = f" {basis.condition}" if basis.condition else ""
         billed = f" {basis.billed}," if basis.billed else ""
         price = f"{dollars(basis.usd_per_second)} a second{billed} on {basis.model}{when} ({basis.confidence})"
         lines.append(("price", f"{price}, read {basis.date}{age}: {basis.source}, {basis.url}"))
-    return (*lines, *_reasons(plan))
+    return tuple(lines)
 
 
 def on_the_point(amounts: Sequence[Decimal | None]) -> tuple[str, ...]:
