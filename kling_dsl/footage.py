@@ -158,7 +158,6 @@ _DEMUXERS = {"mp4": "mov", "mov": "mov", "webm": "matroska", "mkv": "matroska"}
 _LIMITS = {"max_pixels": str(MAX_PICTURE_PIXELS)}
 _DEMUXER_OPTIONS = {
     # Opening may decode pictures to learn about a stream, whose claimed size is a stranger's word for memory to take.
-    **_LIMITS,
     "skip_frame": "all",
     "probesize": str(4 * 1024 * 1024),
     "threads": "1",
