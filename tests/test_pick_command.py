@@ -132,6 +132,19 @@ class TestChoice:
         assert not (project.root / "film.kling.lock").exists()
         assert (project.root / "out/sandbox/film/wake.mp4").read_bytes() == clip_bytes("wake 2")
 
+    def test_a_hostile_name_of_a_film_is_shown_and_not_obeyed(self, tmp_path: Path) -> None:
+        project = Rendered(tmp_path / "project", CHAIN, path="\x1b[31mred \u202e.kling")
+        project.bring("wake")
+        project.bring("wake", 2)
+        project.clip_path("wake 2").unlink()
+        path = project.desk().lock_path
+        path.write_text(path.read_text() + "junk\n")
+        refused = project.run("pick", "wake", "2", code=1)
+        path.write_text(path.read_text().replace("junk\n", ""))
+        told = project.run("pick", "wake", "2")
+        assert "\x1b" not in refused.output + told.output
+        assert "kling render '\\x1b[31mred \\u202e.kling'" in told.stderr
+
 
 class TestNames:
     def test_the_readable_name_leads_to_the_chosen_take(self, project: Rendered) -> None:

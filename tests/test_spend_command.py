@@ -143,6 +143,13 @@ class TestLimits:
         text = project.run("spend").stdout
         assert text == "nothing was spent\n\nlimit  $10.00  the project's limit in total  $10.00 left\n"
 
+    def test_a_limit_that_is_written_wrong_is_none_and_is_told(self, project: Rendered) -> None:
+        project.write("kling.toml", "[limits]\ntotal_usd = 9.5\n")
+        done = project.run("spend", code=1)
+        assert done.stdout == "nothing was spent\n"
+        assert "error[bad-settings]" in done.stderr
+        assert "kling.toml:2" in done.stderr
+
     def test_a_film_with_errors_is_summed_up_without_its_budget(self, project: Rendered) -> None:
         project.bring("wake")
         project.write("film.kling", FILM.replace("He wakes.", "@Nobody wakes."))

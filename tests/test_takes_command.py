@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from rendered import AT, DEAD, FILM, Rendered, clock_in, contents, digest_of
 
+from kling_dsl.cli.desk import find_clip
 from kling_dsl.lock import Take
+from kling_dsl.standing import take_of
 
 
 @pytest.fixture(autouse=True)
@@ -234,6 +236,22 @@ class TestFindingTheFilm:
     def test_another_film_with_errors_is_in_nobodys_way(self, project: Rendered) -> None:
         project.write("broken.kling", "Title: {{ lost }}\n\nSHOT other 5s\n@Nobody walks.\n")
         assert project.run("takes", "wake").stdout.startswith("wake")
+
+    def test_other_verbs_get_the_desk_and_the_clip(self, project: Rendered, monkeypatch: pytest.MonkeyPatch) -> None:
+        row = project.bring("wake")
+        monkeypatch.chdir(project.root)
+        desk, standing = find_clip("wake", None, sandbox=False)
+        assert (desk.film, standing.call.id, standing.takes) == ("film.kling", "wake", (take_of(row),))
+        desk, standing = find_clip("wake", Path("film.kling"), sandbox=True)
+        assert (desk.rows, standing.state, desk.stage.spends) == ((), "new", False)
+
+    def test_no_more_films_are_looked_at_than_there_may_be(
+        self, project: Rendered, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        project.write("zoo/z.kling", "Title: Z\n\nSHOT zebra 3s\nA zebra.\n")
+        assert project.run("takes", "zebra").exit_code == 0
+        monkeypatch.setattr("kling_dsl.cli.desk.MAX_FILMS", 1)
+        assert "has a clip 'zebra'" in project.run("takes", "zebra", code=2).stderr
 
 
 class TestBadRecords:

@@ -93,6 +93,14 @@ class TestSound:
         assert findings(project, code=0) == []
         assert [what for _, _, what in findings(project, "--sandbox")] == ["take 1 of wake is missing"]
 
+    def test_a_hostile_name_of_a_film_is_shown_and_not_obeyed(self, tmp_path: Path) -> None:
+        project = Rendered(tmp_path / "project", path="\x1b[31mred \u202e.kling")
+        project.bring("wake", lock=False)
+        done = project.run("verify", code=1)
+        assert "\x1b" not in done.output
+        assert "error: \\x1b[31mred \\u202e.kling.lock" in done.stdout
+        assert project.json("verify", "--format", "json", code=1)["films"] == ["\x1b[31mred \u202e.kling"]
+
 
 class TestClips:
     def test_a_clip_that_is_missing(self, project: Rendered) -> None:

@@ -228,16 +228,34 @@ def warn_of_lock(problems: Sequence[Problem], path: Path) -> None:
 
 
 def shown_path(path: Path) -> str:
-    """Return a path as the person at the terminal would type it."""
+    """Return a path as seen from where the person is; what UTF-8 cannot carry of it is replaced."""
+    from kling_dsl.reports.escaping import sound
+
     try:
-        return os.path.relpath(path)
+        return sound(os.path.relpath(path))
     except (OSError, ValueError):
-        return str(path)
+        return sound(str(path))
 
 
 def typed_path(path: Path) -> str:
-    """Return a path as one would type it into a shell, quoted where it needs to be."""
-    return shlex.quote(shown_path(path))
+    """Return a path as one would type it into a shell, quoted where it needs to be, and safe to show."""
+    from kling_dsl.reports.escaping import visible
+
+    return visible(shlex.quote(shown_path(path)))
+
+
+def relative_film(project: Project, film: Path) -> str:
+    """Return the path of a film, which may be gone, from the project's root; one that cannot be is wrong usage."""
+    from kling_dsl.reports.escaping import visible
+
+    path = project.relative(film)
+    if path is None:
+        raise click.UsageError(f"{visible(str(film))} lies outside its project")
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        raise click.UsageError(f"{visible(str(film))} has a name that is not UTF-8; rename it") from None
+    return path
 
 
 def _read_desk(opened: Opened, stage: Stage) -> Desk:
@@ -301,7 +319,7 @@ def _several(identifier: str, found: Sequence[Opened]) -> str:
     from kling_dsl.reports.escaping import visible
 
     films = [typed_path(opened.project.root / opened.compilation.file) for opened in found]
-    shown = " or ".join(f"--film {visible(film)}" for film in films[:5])
+    shown = " or ".join(f"--film {film}" for film in films[:5])
     more = f", or {len(films) - 5} more" if len(films) > 5 else ""
     return f"{len(found)} films have a clip '{visible(identifier)}'; say which with {shown}{more}"
 

@@ -20,6 +20,7 @@ from kling_dsl.cli.desk import (
     typed_path,
 )
 from kling_dsl.cli.stages import REFUSED
+from kling_dsl.reports.escaping import visible
 
 if TYPE_CHECKING:
     from kling_dsl.ledger import Row
@@ -75,8 +76,6 @@ def _refuse_waiting(standing: Standing) -> None:
 
 def _set_aside(standing: Standing, number: int) -> Row:
     """Return the row of a take that was set aside; any other number ends the command."""
-    from kling_dsl.reports.escaping import visible
-
     name = standing.call.id
     row = next((row for row in standing.rows if row.key.take == number), None)
     if row is None:
@@ -102,7 +101,6 @@ def _no_such_take(standing: Standing, number: int) -> str:
 def _keep(desk: Desk, standing: Standing, row: Row, *, agreed: bool) -> Take:
     """Make a take count that was set aside; without a person's word it is refused with the reason."""
     from kling_dsl.cli.keeping import CannotKeep, keep_set_aside
-    from kling_dsl.reports.escaping import visible
 
     name, number = standing.call.id, row.key.take
     if not agreed:
@@ -137,7 +135,7 @@ def _moment_after(desk: Desk, standing: Standing) -> str:
             now = datetime.fromisoformat(newest) + timedelta(microseconds=1)
         except (ValueError, OverflowError):
             raise click.ClickException(
-                f"{shown_path(desk.lock_path)} has a pick of {newest}, after which nothing comes: delete that line"
+                f"{visible(shown_path(desk.lock_path))} has a pick of {newest}, after which nothing comes: delete that line"
             ) from None
     return _written(now)
 
@@ -177,7 +175,7 @@ def _link(desk: Desk) -> None:
     try:
         link_chosen(desk, None)
     except OSError as problem:
-        place = shown_path(desk.stage.out)
+        place = visible(shown_path(desk.stage.out))
         raise click.ClickException(
             f"the choice is written, but {place} could not be brought up to date: {problem.strerror or problem}"
         ) from None

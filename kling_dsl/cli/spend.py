@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kling_dsl.cli.desk import format_option, ledger_exists, sandbox_option, stage_of, told_problems
+from kling_dsl.cli.desk import format_option, ledger_exists, relative_film, sandbox_option, stage_of, told_problems
 
 if TYPE_CHECKING:
     from kling_dsl.ledger import Limit, Row
@@ -53,7 +53,7 @@ def spend_command(film: Path | None, by: Grouping, sandbox: bool, form: str) -> 
     from kling_dsl.reports.spending import Spent, compare_billing, render_spending, spending_json, sum_up
 
     project = find_project(film or Path.cwd())
-    path = "" if film is None else _relative(project, film)
+    path = "" if film is None else relative_film(project, film)
     stage = stage_of(project, sandbox=sandbox)
     rows, limits = _read(stage, project, path)
     if film is not None:
@@ -65,19 +65,16 @@ def spend_command(film: Path | None, by: Grouping, sandbox: bool, form: str) -> 
     spent = Spent(by, path, not stage.spends, sum_up(rows, by), compare_billing(rows), limits)
     text = spending_json(spent) if form == "json" else render_spending(spent, width=width_of(sys.stdout))
     click.echo(text, nl=False)
+    _refuse_settings(project)
 
 
-def _relative(project: Project, film: Path) -> str:
-    path = project.relative(film)
-    if path is None:
-        from kling_dsl.reports.escaping import visible
+def _refuse_settings(project: Project) -> None:
+    """Tell mistakes of kling.toml, and end with exit code 1: a limit that is written wrong is none."""
+    if project.diagnostics:
+        from kling_dsl.cli.films import render_diagnostics
 
-        raise click.UsageError(f"{visible(str(film))} lies outside its project")
-    try:
-        path.encode("utf-8")
-    except UnicodeEncodeError:
-        raise click.UsageError("the film has a name that is not UTF-8; rename it") from None
-    return path
+        click.echo(render_diagnostics(project.diagnostics, project.root, sys.stderr), err=True, nl=False)
+        raise click.exceptions.Exit(1)
 
 
 def _read(stage: Stage, project: Project, film: str) -> tuple[tuple[Row, ...], tuple[LimitUse, ...]]:

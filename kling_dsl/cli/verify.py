@@ -15,6 +15,7 @@ from kling_dsl.cli.desk import (
     MAX_FOLDERS,
     format_option,
     read_rows,
+    relative_film,
     sandbox_option,
     shown_path,
     stage_of,
@@ -141,9 +142,7 @@ def _is_utf8(name: str) -> bool:
 def _one_film(project: Project, stage: Stage, rows: Sequence[Row], film: Path) -> str:
     from kling_dsl.reports.escaping import visible
 
-    path = project.relative(film)
-    if path is None:
-        raise click.UsageError(f"{visible(str(film))} lies outside its project")
+    path = relative_film(project, film)
     if path.endswith(_SUFFIX):
         path = path.removesuffix(".lock")
     known = os.path.lexists(stage.lock(path)) or any(row.order.film == path for row in rows)
