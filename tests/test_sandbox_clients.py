@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -13,6 +14,9 @@ from typing import Any
 
 import pytest
 from sandbox_stage import ENDPOINT, Stage, coloured, measured, picture, serving
+
+from kling_dsl.calls import Asset, Call
+from kling_dsl.exporters import curl_program, javascript_program, python_program
 
 CLIENT = """
 import asyncio, json, sys
@@ -217,10 +221,14 @@ console.log(JSON.stringify({ url, back, seen, id: result.requestId, size: result
 """
 
 
-@pytest.mark.skipif(
+NODE = pytest.mark.skipif(
     not (shutil.which("node") and os.environ.get("KLING_FAL_JS")),
     reason="KLING_FAL_JS names no folder where `npm install @fal-ai/client@1` has run, or node is not installed",
 )
+CURL = pytest.mark.skipif(not (shutil.which("curl") and shutil.which("jq")), reason="curl or jq is not installed")
+
+
+@NODE
 def test_the_javascript_client_uploads_buys_and_downloads(tmp_path: Path) -> None:
     import base64
 
@@ -248,3 +256,52 @@ def test_the_javascript_client_uploads_buys_and_downloads(tmp_path: Path) -> Non
     assert told["refused"] == {"name": "ValidationError", "status": 422, "place": ["body", "prompt"]}
     assert told["same"]
     assert (bill.uploads, bill.submissions[0].clip, bill.key_on_media_host) == (3, "door", 0)
+
+
+EXPORTED = {
+    "python": (python_program, "buy.py", [sys.executable], "FIRST_PAUSE_SECONDS = 2.0", "FIRST_PAUSE_SECONDS = 0.02"),
+    "curl": (curl_program, "buy.sh", ["sh"], "first_pause=2\nlongest_pause=10", "first_pause=0\nlongest_pause=0"),
+    "javascript": (javascript_program, "buy.mjs", ["node"], "FIRST_PAUSE_SECONDS = 2;", "FIRST_PAUSE_SECONDS = 0.02;"),
+}
+
+
+@pytest.mark.parametrize("kind", ["python", pytest.param("curl", marks=CURL), pytest.param("javascript", marks=NODE)])
+def test_an_exported_program_buys_from_the_sandbox(tmp_path: Path, kind: str) -> None:
+    export, name, command, pause, shorter = EXPORTED[kind]
+    content = picture()
+    (tmp_path / "front.png").write_bytes(content)
+    asset = Asset(hashlib.sha256(content).hexdigest(), "front.png")
+    arguments = {"prompt": "@Image1 wakes.", "duration": "5", "generate_audio": True, "image_urls": [asset.address]}
+    call = Call(
+        id="door",
+        scene="INT. LIGHTHOUSE - NIGHT",
+        model="o3-4k",
+        endpoint=ENDPOINT,
+        arguments=arguments,
+        references={"Mira": "@Image1"},
+        takes=2,
+        seconds=5,
+        price_usd=Decimal("2.10"),
+        fingerprint="f" * 64,
+        file="film.kling",
+        line=3,
+        assets=(asset,),
+    )
+    program = export([call], film="The Lantern")
+    assert pause in program
+    (tmp_path / name).write_text(program.replace(pause, shorter), encoding="utf-8")
+    if kind == "javascript":
+        (tmp_path / "node_modules").symlink_to(Path(os.environ["KLING_FAL_JS"]).resolve() / "node_modules")
+    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "SYSTEMROOT")}
+    with serving(tmp_path / "s") as stage:
+        environment = {**kept, **stage.sandbox.environment()}
+        done = subprocess.run(
+            [*command, name], cwd=tmp_path, env=environment, capture_output=True, encoding="utf-8", check=False
+        )
+        assert (done.returncode, done.stderr) == (0, ""), done.stdout
+        bill = stage.sandbox.bill()
+    clips = [(tmp_path / "out" / f"door-take{take}.mp4").read_bytes() for take in (1, 2)]
+    assert [measured(clip).seconds for clip in clips] == [5.0, 5.0]
+    assert clips[0] != clips[1]
+    assert (bill.paid_posts_received, bill.total_usd, bill.uploads) == (2, Decimal("4.20"), 1)
+    assert (bill.key_on_media_host, bill.submissions[0].ignored) == (0, ())

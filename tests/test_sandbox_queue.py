@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
+import socket
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from foreign_sheet import FOREIGN
 from media_samples import make_video
-from sandbox_stage import ENDPOINT, PLAIN, Stage, coloured, data_url, picture, serving
+from sandbox_stage import ENDPOINT, KEY, PLAIN, Stage, coloured, data_url, picture, serving
 
 from kling_dsl.sheets import Profiles
 
@@ -318,3 +322,41 @@ def test_the_bill_can_be_read_after_the_end(tmp_path: Path) -> None:
     with serving(tmp_path / "s") as stage:
         stage.buy()
     assert stage.sandbox.bill().paid_posts_received == 1
+
+
+def test_a_crowd_is_served_by_one_loop(stage: Stage) -> None:
+    before = stage.sandbox.bill()
+
+    async def buy(client: aiohttp.ClientSession) -> int:
+        async with client.post(f"/{ENDPOINT}", json=PLAIN) as answer:
+            job = await answer.json()
+        while True:
+            async with client.get(job["status_url"]) as answer:
+                if (await answer.json())["status"] == "COMPLETED":
+                    break
+            await asyncio.sleep(0.05)
+        async with client.get(job["response_url"]) as answer:
+            # Read to its end, so that the connection is handed back in order.
+            assert (await answer.json())["video"]
+            return answer.status
+
+    async def crowd() -> list[int]:
+        connector = aiohttp.TCPConnector(ssl=stage.trust, limit=64)
+        async with aiohttp.ClientSession(stage.sandbox.url, connector=connector, headers=KEY) as client:
+            return list(await asyncio.gather(*[buy(client) for _ in range(300)]))
+
+    assert asyncio.run(crowd()) == [200] * 300
+    after = stage.sandbox.bill()
+    assert after.total_usd - before.total_usd == 300 * Decimal("2.10")
+    assert len({submission.request_id for submission in after.submissions}) == len(after.submissions)
+
+
+def test_callers_that_say_nothing_or_nonsense_hold_nothing_up(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        with serving(tmp_path / "s") as stage:
+            for port in (stage.sandbox.url, stage.sandbox.proxy):
+                for words in (b"", b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01"):
+                    address = ("127.0.0.1", int(port.rpartition(":")[2]))
+                    stack.enter_context(socket.create_connection(address)).sendall(words)
+            assert stage.buy().status_code == 200
+        assert stage.sandbox.bill().paid_posts_received == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import Callable
 
 from kling_dsl.sandbox.hosts import HOSTS
@@ -41,7 +42,7 @@ class Proxy:
         # A task of our own, so that stopping can wait for it; it is gone from the set when it ends.
         task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(functools.partial(self._leave, writer))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -49,8 +50,11 @@ class Proxy:
                 await self._lead(reader, writer)
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError):
             return
-        finally:
-            writer.transport.abort()
+
+    def _leave(self, writer: asyncio.StreamWriter, task: asyncio.Task[None]) -> None:
+        """Close the connection of a task that is over, one that never began to run included."""
+        self._tasks.discard(task)
+        writer.transport.abort()
 
     async def _admit(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Read the head of a request; say 403 to everything but CONNECT to a host of ours."""

@@ -14,11 +14,14 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
+from kling_dsl.sandbox.bill import Counts
 from kling_dsl.sandbox.gate import TRANSPORT
 from kling_dsl.sandbox.proxy import Proxy
 from kling_dsl.sandbox.web import ASGIApp, Receive, Scope, Send
 
 Answer = TypeVar("Answer")
+Make = Callable[[], Awaitable[tuple[ASGIApp, Callable[[], Awaitable[None]]]]]
+"""Makes an application, and what ends it."""
 
 _KEEP_ALIVE_SECONDS = 600
 """How long an idle connection stays open: a client that asks every ten seconds must never find it closed under its
@@ -44,16 +47,17 @@ def open_plug(port: int) -> socket.socket:
 class Server:
     """An application on a loopback socket, and the proxy that leads to it."""
 
-    def __init__(self, plug: socket.socket, context: ssl.SSLContext, *, refused: Callable[[str], None]) -> None:
+    def __init__(self, plug: socket.socket, context: ssl.SSLContext, *, counts: Counts) -> None:
         self._plug = plug
         self._context = context
-        self.proxy = Proxy(plug.getsockname()[1], refused=refused)
+        self._counts = counts
+        self.proxy = Proxy(plug.getsockname()[1], refused=counts.refuse_host)
         self.proxy_port = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._thread: threading.Thread | None = None
 
-    def start(self, make: Callable[[], Awaitable[tuple[ASGIApp, Callable[[], Awaitable[None]]]]]) -> None:
+    def start(self, make: Make) -> None:
         """Serve what `make` returns, an application and how to end it; it is called in the server's own thread."""
         ready: Future[None] = Future()
 
@@ -90,10 +94,15 @@ class Server:
             self._thread.join()
             self._loop = None
 
-    async def _serve(
-        self, make: Callable[[], Awaitable[tuple[ASGIApp, Callable[[], Awaitable[None]]]]], ready: Future[None]
-    ) -> None:
+    def _hear(self, _loop: asyncio.AbstractEventLoop, told: dict[str, Any]) -> None:
+        """Note what went wrong in the loop, unless it is a caller that has gone away or speaks no TLS."""
+        problem = told.get("exception")
+        if not isinstance(problem, (OSError, asyncio.CancelledError)):
+            self._counts.note_problem(f"{told['message']}: {type(problem).__name__}: {problem}")
+
+    async def _serve(self, make: Make, ready: Future[None]) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        self._loop.set_exception_handler(self._hear)
         app, end = await make()
         state = ServerState()
         config = uvicorn.Config(

@@ -35,11 +35,14 @@ class Running:
             "FAL_KEY": "sandbox:sandbox",
             "FAL_RUN_HOST": self.host,
             "FAL_QUEUE_RUN_HOST": self.host,
+            # Read by the programs that kling compile writes, for the shell and for node.
+            "FAL_REST_HOST": self.host,
             "HTTPS_PROXY": self.proxy,
             "https_proxy": self.proxy,
             "NO_PROXY": loopback,
             "no_proxy": loopback,
             "SSL_CERT_FILE": str(self.certificate),
+            "CURL_CA_BUNDLE": str(self.certificate),
             "NODE_EXTRA_CA_CERTS": str(self.certificate),
             "KLING_SANDBOX": self.url,
         }
@@ -80,7 +83,7 @@ def running(
     certificate, context = make_certificate(folder)
     plug = open_plug(port)
     service = Service(settings, folder=folder, profiles=profiles, port=plug.getsockname()[1], tell=tell)
-    server = Server(plug, context, refused=service.counts.refuse_host)
+    server = Server(plug, context, counts=service.counts)
 
     async def make() -> tuple[Any, Callable[[], Awaitable[None]]]:
         return make_app(service), service.stop
