@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable
-from typing import Any, Literal
+from collections.abc import Callable, Iterable
+from typing import Literal
 from urllib.parse import urlsplit
 
 from kling_dsl.sandbox.bill import Counts
@@ -64,7 +64,7 @@ class BrokenDownload(Response):
         await leave(transport.close if self._how == "orderly" else transport.abort, receive)
 
 
-async def leave(close: Any, receive: Receive) -> None:
+async def leave(close: Callable[[], None], receive: Receive) -> None:
     """Close a connection, and wait until it is gone: a request that ends without an answer gets a 500 otherwise."""
     close()
     while (await receive())["type"] != "http.disconnect":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from typing import Literal
 
 from kling_dsl.sandbox.clips import Clip
 from kling_dsl.sandbox.gate import BrokenDownload, room
@@ -36,9 +37,8 @@ class MediaRoutes:
         fault = service.faults.strike("media") if request.method == "GET" else None
         if fault is not None:
             content = await _content(clip)
-            how = "orderly" if fault.kind == "media-truncated" else "broken"
-            half = len(content) // 2
-            return BrokenDownload(content, sent=half, content_type=clip.content_type, how=how)  # type: ignore[arg-type]
+            how: Literal["orderly", "broken"] = "orderly" if fault.kind == "media-truncated" else "broken"
+            return BrokenDownload(content, sent=len(content) // 2, content_type=clip.content_type, how=how)
         if clip.place is not None:
             return file_answer(clip.place, content_type=clip.content_type)
         return _part_of(clip.content, request.headers.get("range", ""), clip.content_type)

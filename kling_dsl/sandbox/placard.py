@@ -45,14 +45,16 @@ def make_placard(
     profile: Profile, arguments: dict[str, Any], *, title: str, seconds: int, seed: int, find_upload: FindUpload
 ) -> Placard:
     """Return what the placeholder of a request shows; the same request and seed give the same."""
-    digest = hashlib.sha256(msgspec.json.encode([seed, profile.endpoint, arguments], order="sorted")).digest()
+    shots = tuple(_shots(profile, arguments, seconds))
+    # Words alone: an upload has another address each time, and is the same picture.
+    told = [seed, profile.endpoint, seconds, *[shot.words for shot in shots]]
     start = values_at(arguments, profile.roles["start-frame"]) if "start-frame" in profile.roles else []
     return Placard(
         title,
-        tuple(_shots(profile, arguments, seconds)),
+        shots,
         tuple(_thumbnails(profile, arguments, find_upload)),
         find_upload(start[0]) if start else None,
-        digest[0],
+        hashlib.sha256(msgspec.json.encode(told)).digest()[0],
     )
 
 
