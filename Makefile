@@ -14,8 +14,7 @@ INSTALLED := $(VENV)/installed
 PIP := $(PY) -m pip -qq --disable-pip-version-check --no-input
 SUITABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
-FILM ?= specs/examples/lantern/lantern.kling
-REQUESTS := out/demo.json
+DEMO := out/demo
 
 # What the tests drive besides Python: the programs we are measured against, and fal's client for JavaScript.
 PEERS := benchmarks/.venv/requirements.txt
@@ -28,19 +27,20 @@ help: ## List what can be made.
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{ printf "%-15s %s\n", $$1, $$2 }'
 
 .PHONY: demo
-demo: $(INSTALLED) ## Check, compile and plan an example film; shows its cost report. Nothing is sent.
-	@mkdir -p out
-	@echo '$$ kling check $(FILM)'
-	@$(KLING) check '$(FILM)'
+demo: $(INSTALLED) ## Check, compile, plan and render an example film in the sandbox: nothing is paid.
+	@rm -rf $(DEMO) && mkdir -p out && cp -R specs/examples/lantern $(DEMO)
+	@echo '$$ kling check lantern.kling'
+	@cd $(DEMO) && ../../$(KLING) check lantern.kling
 	@echo
-	@echo '$$ kling compile $(FILM) > $(REQUESTS)'
-	@$(KLING) compile '$(FILM)' > $(REQUESTS)
+	@echo '$$ kling compile lantern.kling > requests.json'
+	@cd $(DEMO) && ../../$(KLING) compile lantern.kling > requests.json
 	@echo
-	@echo '$$ kling plan $(FILM)'
-	@$(KLING) plan '$(FILM)'
+	@echo '$$ kling render lantern.kling --sandbox'
+	@cd $(DEMO) && ../../$(KLING) render lantern.kling --sandbox
 	@echo
-	@echo 'The exact requests are in $(REQUESTS). Nothing was sent, nothing was bought.'
-	@echo 'A film of your own: $(KLING) init my-film'
+	@echo 'The film is in $(DEMO): its exact requests in requests.json, and a clip to open:'
+	@echo '  $(DEMO)/out/sandbox/lantern/door.mp4'
+	@echo 'Nothing left this machine, and nothing was paid. A film of your own: $(KLING) init my-film'
 
 .PHONY: test
 test: lint $(PEERS) $(FAL_JS)/package.json ## Run everything: lint, types, import contracts, tests.

@@ -74,9 +74,9 @@ class Records(msgspec.Struct, frozen=True, eq=False):
     def takes(self, fingerprint: str) -> tuple[Take, ...]:
         """Return the takes of a request in order of their number, from the lock and from the ledger's stored rows."""
         known = self.lock.of(fingerprint)
-        digests = {take.sha256 for take in known}
-        stored = (row for row in self.rows(fingerprint) if row.state == "stored" and row.sha256 not in digests)
-        more = [take_of(row) for row in stored]
+        paid = {(take.sha256, take.request_id) for take in known}
+        stored = (row for row in self.rows(fingerprint) if row.state == "stored")
+        more = [take_of(row) for row in stored if (row.sha256, row.request_id) not in paid]
         return tuple(sorted((*known, *more), key=lambda take: take.take)) if more else known
 
 
@@ -221,7 +221,7 @@ def _state(
     for row in rows:
         if row.state in UNDER_WAY:
             return "pending", f"take {row.key.take} was ordered and is {_ON_THE_WAY[row.state]}"
-    for row in rows:
+    for row in rows if len(takes) < takes_wanted else ():
         if row.state == "failed" and row.billed != "no":
             return "failed", f"take {row.key.take} failed and may be billed: {row.reason}"
     if not to_buy:

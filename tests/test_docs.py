@@ -37,6 +37,8 @@ def run(command: str, folder: Path) -> tuple[int, str]:
     words = shlex.split(command)
     assert words[0] == "kling", f"{command}: a console block shows kling or cd"
     settings = {"KLING_TODAY": "2026-11-22", "COLUMNS": "100", "NO_COLOR": "1", "PYTHONUTF8": "1"}
+    # A queue that nothing can be sent to: what is shown here never buys.
+    settings |= {"FAL_KEY": "nobody:nothing", "FAL_QUEUE_RUN_HOST": "127.0.0.1:none"}
     done = subprocess.run(
         [sys.executable, "-m", "kling_dsl", *words[1:]],
         cwd=folder,
@@ -153,6 +155,7 @@ ENDINGS = {
     "1": ("kling check film.kling", FILM.replace("A lantern", "@Lantern")),
     "2": ("kling chekc film.kling", FILM),
     "3": ("kling plan film.kling", FILM.replace("$5", "$1")),
+    "4": ("kling render --yes film.kling", FILM),
     "5": ("kling plan --exit-code film.kling", FILM),
 }
 """A command and a film for each exit code."""
@@ -172,6 +175,7 @@ def test_the_readme_lists_every_exit_code() -> None:
 
 def test_the_readme_lists_every_variable() -> None:
     code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "kling_dsl").rglob("*.py"))
+    code = code.replace("SANDBOX_VARIABLE", '"KLING_SANDBOX"')
     read = set(re.findall(r"\b(?:environ(?:\.get\(|\[)|in os\.environ.*?|getenv\()\"([A-Z_]+)\"", code))
     listed = {cell.strip("`") for cell in rows(README, "Variable")}
     assert {name for name in read if name.startswith("KLING_")} == {

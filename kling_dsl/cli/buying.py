@@ -62,8 +62,8 @@ def _unsettled(desk: Desk) -> bool:
     film = desk.film
     if any(row.state in UNDER_WAY and row.order.film == film for row in desk.rows):
         return True
-    known = {take.sha256 for take in desk.lock.takes}
-    return any(take.sha256 not in known for standing in desk.standings for take in standing.takes)
+    known = {(take.sha256, take.request_id) for take in desk.lock.takes}
+    return any((take.sha256, take.request_id) not in known for standing in desk.standings for take in standing.takes)
 
 
 def _extra_usd(desk: Desk, order: Order) -> Decimal:
@@ -136,7 +136,7 @@ def _render(desk: Desk, order: Order, limits: tuple[Limit, ...]) -> int:
     for note in notes:
         click.echo(note, err=True)
     links = link_chosen(desk, outcome)
-    code = exit_code_of(outcome)
+    code = exit_code_of(outcome, only=order.only)
     _close(desk, order, outcome, links, code)
     return code
 
@@ -159,9 +159,9 @@ async def _work(session: Session, work: Work, desk: Desk, leave: Callable[[], No
         if outcome.stopped or not any(_is_uncertain(clip) for clip in outcome.clips):
             return outcome, tuple(notes)
         after = await recover(session.tools, session.stage, film=film)
-        names = frozenset(found.row.order.clip for found in after.adopted)
-        if not names:
+        if not after.adopted:
             return outcome, tuple(notes)
+        names = _with_followers({found.row.order.clip for found in after.adopted}, outcome)
         again = Render(
             msgspec.structs.replace(work, only=names, extra={}), session.tools, lock=read_lock(work.stage.lock(film))
         )
@@ -172,7 +172,17 @@ def _is_uncertain(clip: ClipEnd) -> bool:
     return any(take.row is not None and take.row.state == "uncertain" for take in clip.takes)
 
 
+def _with_followers(names: set[str], outcome: Outcome) -> frozenset[str]:
+    """Return clips with all those that begin where one of them ends, as far as the chain goes."""
+    calls = [clip.standing.call for clip in outcome.clips]
+    while more := {call.id for call in calls if call.id not in names and not names.isdisjoint(call.after)}:
+        names |= more
+    return frozenset(names)
+
+
 def _merged(first: Outcome, second: Outcome, names: frozenset[str]) -> Outcome:
+    from kling_dsl.render.engine import Outcome
+
     later = {clip.standing.call.id: clip for clip in second.clips if clip.standing.call.id in names}
     return Outcome(
         clips=tuple(later.get(clip.standing.call.id, clip) for clip in first.clips),
@@ -189,15 +199,20 @@ def _pace(desk: Desk) -> Pace:
     return Pace() if desk.stage.spends else Pace(first_seconds=0.3, growth=1.3, most_seconds=2.0)
 
 
-def exit_code_of(outcome: Outcome) -> int:
-    """Return the exit code of a render: 0, 3 when a limit refused something, 4 when something is not there."""
-    takes = [take for clip in outcome.clips for take in clip.takes]
+def exit_code_of(outcome: Outcome, *, only: frozenset[str] | None = None) -> int:
+    """Return the exit code of a render of `only` these clips: 0, 3 when a limit refused something, 4 when one lacks."""
+    wanted = [clip for clip in outcome.clips if only is None or clip.standing.call.id in only]
+    takes = [take for clip in wanted for take in clip.takes]
     incomplete = outcome.stopped or bool(outcome.problem)
-    incomplete |= any(clip.problem for clip in outcome.clips)
+    incomplete |= any(clip.problem or clip.standing.state in _INCOMPLETE_STATES for clip in wanted)
     incomplete |= any(take.problem and not take.refused_by_limit for take in takes)
     if incomplete:
         return INCOMPLETE
     return REFUSED if any(take.refused_by_limit for take in takes) else 0
+
+
+_INCOMPLETE_STATES = ("pending", "uncertain", "failed", "missing")
+"""How a clip stands that a render could not bring to its end, also when an earlier one tried."""
 
 
 def link_chosen(desk: Desk, outcome: Outcome | None) -> dict[str, Path]:
@@ -210,13 +225,22 @@ def link_chosen(desk: Desk, outcome: Outcome | None) -> dict[str, Path]:
         for standing in standings
         if standing.chosen is not None and desk.store.has(standing.chosen.sha256)
     }
-    if not chosen:
+    folder = desk.stage.clip(desk.film, "clip").parent
+    if not chosen or not _lies_inside(folder, desk.stage.root):
         return {}
-    linked = link_out(desk.stage.clip(desk.film, "clip").parent, chosen)
+    linked = link_out(folder, chosen)
     for name, made in linked.items():
         if made.instead_of is not None:
             click.echo(f"{made.instead_of} is a file of yours and stays: {name} is at {made.path}", err=True)
     return {name: made.path for name, made in linked.items()}
+
+
+def _lies_inside(folder: Path, root: Path) -> bool:
+    """Say whether a folder is one of the project, links followed; one that is not gets no files."""
+    if Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(root)):
+        return True
+    click.echo(f"{os.path.relpath(folder)} leads out of the project, and no clip is shown there", err=True)
+    return False
 
 
 def _close(desk: Desk, order: Order, outcome: Outcome, links: dict[str, Path], code: int) -> None:

@@ -11,9 +11,9 @@ import msgspec
 
 from kling_dsl.calls import Call
 from kling_dsl.compiler import Compilation
-from kling_dsl.footage import last_frame
+from kling_dsl.footage import Undecodable, last_frame
 from kling_dsl.ledger import Key, Ledger, LedgerError, Limit, Order, Row
-from kling_dsl.lock import Lock
+from kling_dsl.lock import Lock, LockError
 from kling_dsl.project import DiskWorld
 from kling_dsl.render.account import Account
 from kling_dsl.render.clock import Clock
@@ -148,9 +148,9 @@ class Render:
 
     def _keep_known(self, standing: Standing) -> None:
         """Bring takes into the lock that the ledger has and the lock lacks, as after a crash between the two."""
-        known = {take.sha256 for take in self._lock.of(standing.fingerprint)} if standing.fingerprint else set()
+        known = {(take.sha256, take.request_id) for take in self._lock.of(standing.fingerprint)}
         for take in standing.takes:
-            if take.sha256 not in known:
+            if (take.sha256, take.request_id) not in known:
                 self._keeper.add(take)
 
     async def _clip(self, standing: Standing) -> ClipEnd:
@@ -239,16 +239,23 @@ class Render:
         addresses = {asset.address: await self._uploader.bring(asset) for asset in call.assets}
         for other, digest in frames.items():
             try:
-                picture = await asyncio.to_thread(last_frame, self._tools.store.path(digest))
-            except (OSError, ValueError) as problem:
+                clip = self._tools.store.path(digest)
+                picture = await asyncio.to_thread(last_frame, clip, most_bytes=self._most_bytes(call))
+            except (OSError, Undecodable) as problem:
                 raise UploadFailed(f"the last frame of {other} cannot be taken: {problem}") from problem
             addresses[f"frame:{other}/end"] = await self._uploader.bring_picture(picture)
         return msgspec.json.encode(fill(call.arguments, addresses))
 
+    def _most_bytes(self, call: Call) -> int | None:
+        """Return how large a picture may be that a call's model is given."""
+        profile = self._work.compilation.profiles.get(call.model)
+        assert profile is not None, "a call is made with its sheet"
+        return profile.media.image.max_bytes if profile.media.image else None
+
     async def _close_keeper(self) -> None:
         try:
             await self._keeper.close()
-        except OSError as problem:
+        except (OSError, LockError) as problem:
             self._problem = (
                 self._problem or f"the lock could not be written, and the ledger has every take: {_told(problem)}"
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from kling_dsl.lock import Take, add_records
+from kling_dsl.lock import LockError, Take, add_records
 
 GATHER_SECONDS = 0.5
 """How long takes are gathered before the lock is written: it is written whole each time."""
@@ -27,7 +27,7 @@ class LockKeeper:
             self._writer = asyncio.create_task(self._write_later())
 
     async def close(self) -> None:
-        """Write what is left, and raise the OSError of a lock that could not be written."""
+        """Write what is left, and raise the problem of a lock that could not be written."""
         if self._writer is not None:
             await asyncio.gather(self._writer, return_exceptions=True)
         await self._flush()
@@ -43,6 +43,6 @@ class LockKeeper:
             return
         try:
             await asyncio.to_thread(add_records, self._path, tuple(takes), guard=self._guard)
-        except OSError:
+        except (OSError, LockError):
             self._waiting = [*takes, *self._waiting]
             raise

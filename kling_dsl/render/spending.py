@@ -81,7 +81,7 @@ async def spend(
     key = order.key
     answer = await _post(order, account, client)
     now = clock.now()
-    if isinstance(answer, NotSent):
+    if isinstance(answer, (NotSent, Declined)):
         ledger.failed(key, billed="no", reason=answer.reason, at=now)
         return answer
     if isinstance(answer, Unsure):
@@ -103,7 +103,7 @@ async def spend(
     return Declined(reason, _waiting_time(answer.headers, now) if answer.status_code == 429 else None)
 
 
-async def _post(order: Order, account: Account, client: httpx.AsyncClient) -> httpx.Response | NotSent | Unsure:
+async def _post(order: Order, account: Account, client: httpx.AsyncClient) -> httpx.Response | Declined | NotSent | Unsure:
     """Send the request once; to the next host only if there was no connection to the one before."""
     import httpx
 
@@ -117,7 +117,7 @@ async def _post(order: Order, account: Account, client: httpx.AsyncClient) -> ht
             # agreeing on keys, opening a proxy's tunnel, or waiting for a free place.
             reason = reason or f"{host} could not be reached: {_words(problem)}"
         except (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError) as problem:
-            return NotSent(f"the request could not be made for {host}: {_words(problem)}")
+            return Declined(f"the request could not be made for {host}: {_words(problem)}", None)
         except Exception as problem:  # noqa: BLE001 - whatever else went wrong, a byte may have been sent
             return Unsure(f"the connection was lost after the request was sent: {_words(problem)}")
     return NotSent(reason)

@@ -21,6 +21,7 @@ from kling_dsl.render.inheritance import inherit
 from kling_dsl.render.jobs import Finished, Progress, follow, video_of
 from kling_dsl.render.keeping import LockKeeper
 from kling_dsl.render.limits import told
+from kling_dsl.render.network import MAX_POSTS
 from kling_dsl.render.provenance import Origin
 from kling_dsl.render.spending import Bought, Declined, NotSent, Spent, Unsure, spend
 from kling_dsl.standing import UNDER_WAY, take_of
@@ -32,7 +33,7 @@ Result = TypeVar("Result")
 
 WATCH_SECONDS = 0.5
 """How often a take is looked at that another process works on."""
-MAX_TRIES = 8
+MAX_TRIES = 6
 """How often a request is offered that was not sent or not taken."""
 MAX_TRYING_SECONDS = 900.0
 FINISHERS = 2
@@ -56,6 +57,7 @@ class TakeRunner:
         self._tools = tools
         self._keeper = keeper
         self._slots = asyncio.Semaphore(work.concurrency)
+        self._posts = asyncio.Semaphore(MAX_POSTS)
         self._finishers = asyncio.Semaphore(FINISHERS)
         self._critical: set[asyncio.Task[Any]] = set()
         self._keys: dict[Key, asyncio.Lock] = {}
@@ -122,9 +124,12 @@ class TakeRunner:
                 on=_wait_for, attempts=MAX_TRIES, timeout=MAX_TRYING_SECONDS, wait_initial=1.0, wait_max=60.0
             ):
                 with attempt:
-                    if self._stopping:
-                        return Ended(take, None)
-                    spent = await self._whole(self._spend(order))
+                    # Those that wait are not reserved yet, so that a render that ends now leaves none of them uncertain;
+                    # and they wait here, because the pool of httpx slows down with the square of its waiting requests.
+                    async with self._posts:
+                        if self._stopping:
+                            return Ended(take, None)
+                        spent = await self._whole(self._spend(order))
                     if isinstance(spent, NotSent):
                         raise _Again(spent.reason, 0.0)
                     if isinstance(spent, Declined) and spent.retry_after_seconds is not None:

@@ -54,7 +54,7 @@ class Uploader:
         return await self._once(self._key(asset.sha256), asset)
 
     async def bring_picture(self, content: bytes) -> str:
-        """Return the address of a PNG that was made here, such as a clip's last frame; raises `UploadFailed`."""
+        """Return the address of a PNG or JPEG that was made here, such as a clip's last frame; raises `UploadFailed`."""
         return await self._once(self._key(hashlib.sha256(content).hexdigest()), content)
 
     def _key(self, sha256: str) -> str:
@@ -78,7 +78,7 @@ class Uploader:
                 self._under_way.pop(sha256, None)
 
     async def _upload(self, sha256: str, source: Asset | bytes) -> str:
-        content, kind = (source, "png") if isinstance(source, bytes) else self._read(source)
+        content, kind = (source, _kind(source)) if isinstance(source, bytes) else self._read(source)
         # The name says nothing of the writer's folders, and is ASCII: it travels in a header.
         name = f"{sha256[:16]}.{kind}"
         async with self._places:
@@ -125,6 +125,10 @@ class Uploader:
         if not isinstance(url, str) or not url.startswith("https://"):
             raise UploadFailed(f"{name} was uploaded, and the provider named no https address for it")
         return url
+
+
+def _kind(picture: bytes) -> str:
+    return "png" if picture.startswith(b"\x89PNG") else "jpeg"
 
 
 def fill(arguments: Mapping[str, Any], addresses: Mapping[str, str]) -> dict[str, Any]:
