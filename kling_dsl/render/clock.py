@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from datetime import UTC, datetime
 
 
@@ -13,6 +14,10 @@ class Clock:
     def now(self) -> datetime:
         """Return this moment, in UTC."""
         return datetime.now(UTC)
+
+    def elapsed(self) -> float:
+        """Return seconds on a clock that nobody sets."""
+        return time.monotonic()
 
     def start_of_day(self) -> datetime:
         """Return when the day began where the writer is."""

@@ -17,6 +17,8 @@ from kling_dsl.render.problems import AccountRefused, RenderProblem
 if TYPE_CHECKING:
     import httpx
 
+MAX_UNKNOWN = 5
+"""How often in a row the queue may not know a job before that is believed: it was there when the job was taken."""
 MAX_RESULT_BYTES = 1024 * 1024
 """A result names one video in some hundred bytes; what is far larger is none."""
 
@@ -27,6 +29,8 @@ class Pace(msgspec.Struct, frozen=True):
     first_seconds: float = 2.0
     growth: float = 1.3
     most_seconds: float = 10.0
+    outage_seconds: float = 600.0
+    """How long nobody may answer before the job is left to the next render: a laptop may have been closed."""
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -64,25 +68,29 @@ async def follow(
             )
     handle = fal_client.AsyncRequestHandle(row.request_id, row.response_url, row.status_url, row.cancel_url, client)
     wait = pace.first_seconds
+    unknown = 0
+    answered = clock.elapsed()
     while True:
         await clock.sleep(clock.jittered(wait))
         wait = min(wait * pace.growth, pace.most_seconds)
         try:
             status = await handle.status()
         except fal_client.FalClientHTTPError as problem:
-            if problem.status_code in (404, 410):
+            unknown = unknown + 1 if problem.status_code in (404, 410) else 0
+            if unknown >= MAX_UNKNOWN:
                 # The queue forgets; the result may still be there, and says more.
                 return await fetch_result(row, client, clock, failed=None)
-            if problem.status_code < 500 and problem.status_code not in (408, 409, 425, 429):
-                raise _refused(problem.status_code, problem.response.content) from problem
+            _look_at(problem.status_code, problem.response.content)
             continue
         except httpx.HTTPError as problem:
-            raise Unreachable(
-                f"the job cannot be asked after: {str(problem).strip() or type(problem).__name__}"
-            ) from problem
+            if clock.elapsed() - answered > pace.outage_seconds:
+                reason = str(problem).strip() or type(problem).__name__
+                raise Unreachable(f"the job cannot be asked after: {reason}") from problem
+            continue
         except (KeyError, ValueError, TypeError):
             # A status that cannot be read, as a gateway's page is; the next one may be whole.
             continue
+        unknown, answered = 0, clock.elapsed()
         if isinstance(status, fal_client.Queued):
             seen(Progress(status.position))
         elif isinstance(status, fal_client.InProgress):
@@ -182,6 +190,12 @@ def _plain(headers: Any) -> dict[str, str]:
 
 def _is_from_model(answer: httpx.Response) -> bool:
     return "x-fal-request-id" in answer.headers or "x-fal-error-type" in answer.headers
+
+
+def _look_at(status: int, body: bytes) -> None:
+    """Raise when asking again is of no use; a busy gateway, or a queue that does not know the job yet, is asked again."""
+    if status < 500 and status not in (404, 408, 409, 410, 425, 429):
+        raise _refused(status, body)
 
 
 def _refused(status: int, body: bytes) -> RenderProblem:

@@ -103,7 +103,9 @@ async def spend(
     return Declined(reason, _waiting_time(answer.headers, now) if answer.status_code == 429 else None)
 
 
-async def _post(order: Order, account: Account, client: httpx.AsyncClient) -> httpx.Response | Declined | NotSent | Unsure:
+async def _post(
+    order: Order, account: Account, client: httpx.AsyncClient
+) -> httpx.Response | Declined | NotSent | Unsure:
     """Send the request once; to the next host only if there was no connection to the one before."""
     import httpx
 
