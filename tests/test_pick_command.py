@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from killed import kill_at_each_step
 from rendered import AT, Rendered, clip_bytes, contents, digest_of
 
 from kling_dsl.ledger import Row, read_ledger
@@ -114,6 +115,12 @@ class TestChoice:
         lock = read_lock(project.desk().lock_path)
         assert lock.picked(row.key.fingerprint) == take_of(row)
         assert lock.problems == ()
+
+    def test_the_chosen_take_comes_into_a_lock_that_lacks_it(self, project: Rendered) -> None:
+        row = project.bring("wake", lock=False)
+        assert project.run("pick", "wake", "1").stdout.startswith("take 1 of wake is chosen now")
+        assert read_lock(project.desk().lock_path).takes == (take_of(row),)
+        assert "nothing was changed" in project.run("pick", "wake", "1").stdout
 
     def test_a_take_whose_file_is_elsewhere_can_be_chosen(self, project: Rendered) -> None:
         project.bring("wake")
@@ -325,6 +332,48 @@ class TestKeep:
         os.symlink(secret, project.root / row.quarantine)
         assert "is not there any more" in project.run("pick", "wake", "1", "--keep", code=3).stderr
         assert secret.is_file()
+
+
+def test_a_clip_that_is_kept_is_lost_by_no_kill(tmp_path: Path) -> None:
+    """Wherever the command is killed, the clip is there whole, and the same command makes it count."""
+    found = kill_at_each_step(
+        setup=f"""
+        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        import filelock, msgspec, shutil
+        import kling_dsl.ledger.sqlite, kling_dsl.render.provenance
+        from kling_dsl.cli import pick
+        from kling_dsl.lock import read_lock
+        from kling_dsl.store import Store
+        from rendered import Rendered, clip_bytes
+        from test_pick_command import CHAIN
+        template = Rendered(Path(sys.argv[1]) / "template", CHAIN)
+        row = template.bring("wake", to="set aside")
+        read, standing = template.desk(), template.standing("wake")
+        def project(here):
+            made = Rendered.__new__(Rendered)
+            made.root, made.film, made.sandbox = here, "film.kling", False
+            return made
+        # Whatever the command imports is there before the first fork.
+        warm = Path(sys.argv[1]) / "warm"
+        shutil.copytree(template.root, warm)
+        project(warm).run("pick", "wake", "1", "--keep")
+        """,
+        prepare="shutil.copytree(template.root, here, dirs_exist_ok=True)",
+        work="""
+        stage = msgspec.structs.replace(read.stage, root=here, home=here / ".kling", out=here / "out")
+        desk = msgspec.structs.replace(read, stage=stage, store=Store(stage.store))
+        pick._write(desk, standing, pick._keep(desk, standing, row, agreed=True))
+        """,
+        look="""
+        whole = [path for path in (here / ".kling").rglob("*.mp4") if path.read_bytes() == clip_bytes("wake 1")]
+        again = project(here).outcome("pick", "wake", "1", "--keep").exit_code
+        lock = read_lock(here / "film.kling.lock")
+        found = [len(whole), again, len(lock.takes), lock.picked(lock.takes[0].fingerprint) == lock.takes[0]]
+        """,
+        folder=tmp_path,
+    )
+    assert len(found) > 20
+    assert {json.dumps(one) for one in found} == {json.dumps([1, 0, 1, True])}
 
 
 def test_help_has_an_example(project: Rendered) -> None:

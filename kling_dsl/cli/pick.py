@@ -59,13 +59,19 @@ def pick_command(
     take = next((take for take in standing.takes if take.take == number), None)
     if take is None:
         take = _keep(desk, standing, _set_aside(standing, number), agreed=keep)
-    elif standing.chosen == take and standing.frame_source == take.sha256:
+    elif _is_settled(desk, standing, take):
         click.echo(f"take {number} of {identifier} is chosen already; nothing was changed")
         return
     _write(desk, standing, take)
     after = reread(desk)
     _tell(desk, after, standing, take)
     _link(after)
+
+
+def _is_settled(desk: Desk, standing: Standing, take: Take) -> bool:
+    """Say whether a take is the chosen one whatever else comes in, and in the lock, which a crash may have left out."""
+    locked = any(known.sha256 == take.sha256 for known in desk.lock.of(standing.fingerprint))
+    return locked and standing.chosen == take and standing.frame_source == take.sha256
 
 
 def _refuse_waiting(standing: Standing) -> None:
