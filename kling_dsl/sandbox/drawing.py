@@ -10,7 +10,7 @@ from fractions import Fraction
 from importlib import resources
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from kling_dsl.sandbox.encoding import first_picture
 from kling_dsl.sandbox.placard import Placard, Thumbnail
@@ -25,8 +25,10 @@ _TEXT = (235, 235, 235)
 _FAINT = (160, 160, 160)
 _FRAME = (96, 96, 96)
 _BLANK = (44, 44, 48)
-_DARKNESS = 0.68
+_DARKNESS = 0.5
 """How much of a start frame the dark takes, so that words can be read over it."""
+_BLUR = 24
+"""A start frame is blurred over this part of the picture's height."""
 
 
 def blank(size: tuple[int, int]) -> Image.Image:
@@ -64,7 +66,10 @@ def _ground(placard: Placard, size: tuple[int, int]) -> Image.Image:
     dark = Image.new("HSV", size, (placard.shade, 90, 52)).convert("RGB")
     start = _open_picture(placard.start_frame) if placard.start_frame is not None else None
     if start is not None:
-        dark = Image.blend(_cover(start, size), dark, _DARKNESS)
+        # Without its details: the frame is a placeholder as well, and its words would run through these.
+        cover = _cover(start, size)
+        cover = cover.filter(ImageFilter.GaussianBlur(cover.height / _BLUR))
+        dark = Image.blend(cover, dark, _DARKNESS)
     pen = ImageDraw.Draw(dark)
     left, top, right, _ = _clock_box(size)
     edge = _margin(size)
