@@ -107,6 +107,8 @@ class TakeRunner:
                     self._tools.ledger.reopened(key, at=self._tools.clock.now())
                 else:
                     if row.state == "stored" and row.owner != self._tools.ledger.run:
+                        # The other process may end before it writes the lock.
+                        self._keeper.add(take_of(row))
                         self._tell("stored", row.order, sha256=row.sha256, reason="by another process")
                     return Ended(key.take, row, row.reason if row.state != "stored" else "")
                 worked = True
