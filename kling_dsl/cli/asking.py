@@ -33,22 +33,21 @@ def run_with_tools(
     import asyncio
     import gc
 
-    from kling_dsl.ledger import LedgerError, open_ledger
+    from kling_dsl.cli.desk import told_problems
+    from kling_dsl.ledger import open_ledger
     from kling_dsl.ledger.leases import Lease
-    from kling_dsl.lock import LockError
     from kling_dsl.render.problems import NoKey, RenderProblem
+    from kling_dsl.reports.escaping import visible
 
     # A render waits for minutes and makes garbage all the while.
     gc.enable()
     try:
-        with Lease(stage.runs) as lease, open_ledger(stage.ledger, run=lease.run) as ledger:
+        with told_problems(), Lease(stage.runs) as lease, open_ledger(stage.ledger, run=lease.run) as ledger:
             return asyncio.run(_run(stage, ledger, listener, job))
     except NoKey as problem:
         raise click.UsageError(str(problem)) from None
-    except (LedgerError, LockError) as problem:
-        raise click.ClickException(str(problem)) from None
     except RenderProblem as problem:
-        click.echo(f"kling: {problem}", err=True)
+        click.echo(visible(f"kling: {problem}"), err=True)
         raise click.exceptions.Exit(INCOMPLETE) from None
 
 

@@ -85,16 +85,14 @@ def _limits(desk: Desk, order: Order) -> tuple[Limit, ...]:
 
 def _refuse_shortage(desk: Desk, limits: tuple[Limit, ...], wanted_usd: Decimal) -> None:
     """End with exit code 3 when the whole purchase would pass a limit: half a film is rarely what was meant."""
-    from kling_dsl.ledger import LedgerError, read_ledger
+    from kling_dsl.cli.desk import told_problems
+    from kling_dsl.ledger import read_ledger
     from kling_dsl.render.limits import find_shortages
 
     if not wanted_usd:
         return
-    try:
-        with read_ledger(desk.stage.ledger) as ledger:
-            shortages = find_shortages(limits, ledger, film=desk.film, wanted_usd=wanted_usd)
-    except LedgerError as problem:
-        raise click.ClickException(str(problem)) from None
+    with told_problems(), read_ledger(desk.stage.ledger) as ledger:
+        shortages = find_shortages(limits, ledger, film=desk.film, wanted_usd=wanted_usd)
     for shortage in shortages:
         click.echo(f"refused: {shortage.words}", err=True)
     if shortages:
@@ -116,6 +114,7 @@ def _render(desk: Desk, order: Order, limits: tuple[Limit, ...]) -> int:
     from kling_dsl.cli.watching import watch
     from kling_dsl.render.engine import Work
     from kling_dsl.render.provenance import read_commit
+    from kling_dsl.reports.escaping import visible
 
     opened = desk.opened
     work = Work(
@@ -134,7 +133,7 @@ def _render(desk: Desk, order: Order, limits: tuple[Limit, ...]) -> int:
             desk.stage, watcher.tell, lambda session: _work(session, work, desk, watcher.leave)
         )
     for note in notes:
-        click.echo(note, err=True)
+        click.echo(visible(note), err=True)
     links = link_chosen(desk, outcome)
     code = exit_code_of(outcome, only=order.only)
     _close(desk, order, outcome, links, code)
@@ -217,6 +216,7 @@ _INCOMPLETE_STATES = ("pending", "uncertain", "failed", "missing")
 
 def link_chosen(desk: Desk, outcome: Outcome | None) -> dict[str, Path]:
     """Give the chosen take of every clip its readable name, and return where each is."""
+    from kling_dsl.reports.escaping import visible
     from kling_dsl.store import link_out
 
     standings = [clip.standing for clip in outcome.clips] if outcome is not None else desk.standings
@@ -231,7 +231,8 @@ def link_chosen(desk: Desk, outcome: Outcome | None) -> dict[str, Path]:
     linked = link_out(folder, chosen)
     for name, made in linked.items():
         if made.instead_of is not None:
-            click.echo(f"{made.instead_of} is a file of yours and stays: {name} is at {made.path}", err=True)
+            told = f"{made.instead_of} is a file of yours and stays: {name} is at {made.path}"
+            click.echo(visible(told), err=True)
     return {name: made.path for name, made in linked.items()}
 
 
@@ -239,7 +240,9 @@ def _lies_inside(folder: Path, root: Path) -> bool:
     """Say whether a folder is one of the project, links followed; one that is not gets no files."""
     if Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(root)):
         return True
-    click.echo(f"{os.path.relpath(folder)} leads out of the project, and no clip is shown there", err=True)
+    from kling_dsl.reports.escaping import visible
+
+    click.echo(f"{visible(os.path.relpath(folder))} leads out of the project, and no clip is shown there", err=True)
     return False
 
 

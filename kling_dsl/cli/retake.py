@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from kling_dsl.cli.buying import Order, buy
-from kling_dsl.cli.desk import Names, clip_options, find_named, open_desk, refuse_broken_lock
+from kling_dsl.cli.desk import Names, clip_options, find_named, refuse_broken_lock
 from kling_dsl.cli.stages import REFUSED, Dollars, entered_stage
 
 if TYPE_CHECKING:
@@ -52,8 +53,8 @@ def retake_command(
     found, standing = find_named(Names(identifier, film, model, values, data), sandbox=sandbox)
     _refuse_unready(standing)
     with entered_stage(found.opened, sandbox) as stage:
-        desk = open_desk(found.opened, stage)
-        refuse_broken_lock(desk)
+        refuse_broken_lock(found)
+        desk = msgspec.structs.replace(found, stage=stage)
         order = Order(form, only=frozenset((identifier,)), max_cost_usd=max_cost, agreed=yes, extra={identifier: 1})
         code = buy(desk, order)
     if form == "text" and code == 0:
