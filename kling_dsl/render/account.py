@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import msgspec
@@ -20,6 +21,8 @@ KEYED_HOSTS = ("fal.run", "falrun.com", "fal.ai")
 
 
 SANDBOX_KEY = "sandbox:sandbox"
+SANDBOX_HEADER = "x-kling-sandbox"
+"""Stands in every answer of a sandbox."""
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -40,6 +43,10 @@ class Account(msgspec.Struct, frozen=True):
         """The queue's hosts in the order in which they are tried."""
         backup = BACKUP_HOSTS.get(self.queue_host)
         return (self.queue_host, backup) if backup else (self.queue_host,)
+
+    def meets_sandbox(self, headers: Mapping[str, str]) -> bool:
+        """Say whether a sandbox gave an answer with these headers, where fal's own is expected."""
+        return SANDBOX_HEADER in headers and not self.is_sandbox
 
     def may_show_key(self, url: str) -> bool:
         """Say whether the key may be sent with a request to this address."""

@@ -12,7 +12,7 @@ from kling_dsl.ledger import Row
 from kling_dsl.render.account import Account
 from kling_dsl.render.clock import Clock
 from kling_dsl.render.failures import Failure, failed_job, failed_result, read_details
-from kling_dsl.render.problems import AccountRefused, RenderProblem
+from kling_dsl.render.problems import AccountRefused, FromSandbox, RenderProblem
 
 if TYPE_CHECKING:
     import httpx
@@ -79,7 +79,7 @@ async def follow(
             unknown = unknown + 1 if problem.status_code in (404, 410) else 0
             if unknown >= MAX_UNKNOWN:
                 # The queue forgets; the result may still be there, and says more.
-                return await fetch_result(row, client, clock, failed=None)
+                return await fetch_result(row, account, client, failed=None)
             _look_at(problem.status_code, problem.response.content)
             continue
         except httpx.HTTPError as problem:
@@ -97,13 +97,16 @@ async def follow(
             seen(Progress(None))
         elif isinstance(status, fal_client.Completed):
             failed = failed_job(status.error, status.error_type or "") if status.error else None
-            return await fetch_result(row, client, clock, failed=failed)
+            return await fetch_result(row, account, client, failed=failed)
 
 
 async def fetch_result(
-    row: Row, client: httpx.AsyncClient, clock: Clock, *, failed: Failure | None
+    row: Row, account: Account, client: httpx.AsyncClient, *, failed: Failure | None
 ) -> Finished | Failure:
-    """Return what stands at a job's result address; `failed` is what its status said of a failure."""
+    """Return what stands at a job's result address; `failed` is what its status said of a failure.
+
+    Raises `Unreachable`, `AccountRefused`, and `FromSandbox`: a sandbox has no job of fal's, and would have it lost.
+    """
     import stamina
 
     answer: httpx.Response | None = None
@@ -119,6 +122,8 @@ async def fetch_result(
     except _Again as problem:
         raise Unreachable(f"the job is done, and its result cannot be fetched for now: {problem}") from problem
     assert answer is not None, "the loop ends with an answer or an exception"
+    if account.meets_sandbox(answer.headers):
+        raise FromSandbox
     if answer.is_success and failed is None:
         return Finished(answer.content, _units(answer.headers.get("x-fal-billable-units")))
     if answer.is_success:

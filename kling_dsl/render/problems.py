@@ -18,6 +18,12 @@ class AccountRefused(RenderProblem):
 class FromSandbox(RenderProblem):
     """A sandbox answered where fal was expected, so that nothing that follows is real."""
 
+    def __init__(self) -> None:
+        super().__init__(
+            "a sandbox answers where fal is expected, and nothing real can be bought or fetched there: unset "
+            "FAL_QUEUE_RUN_HOST, FAL_RUN_HOST and HTTPS_PROXY, or render with --sandbox"
+        )
+
 
 class UploadFailed(RenderProblem):
     """A file that a request needs could not be brought to the provider; nothing was bought."""

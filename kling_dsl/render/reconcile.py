@@ -13,7 +13,7 @@ from kling_dsl.render.account import API_URL, Account
 from kling_dsl.render.clock import Clock
 from kling_dsl.render.failures import read_details
 from kling_dsl.render.network import POST_SECONDS
-from kling_dsl.render.problems import AccountRefused, RenderProblem
+from kling_dsl.render.problems import AccountRefused, FromSandbox, RenderProblem
 
 if TYPE_CHECKING:
     import httpx
@@ -53,7 +53,7 @@ class NotFound(msgspec.Struct, frozen=True):
 async def reconcile(
     rows: Sequence[Row], *, ledger: Ledger, account: Account, client: httpx.AsyncClient, clock: Clock
 ) -> tuple[Found | NotFound, ...]:
-    """Look uncertain rows up and adopt what is theirs; raises `HistoryUnavailable` and `AccountRefused`.
+    """Look uncertain rows up and adopt what is theirs; raises `HistoryUnavailable`, `AccountRefused` and `FromSandbox`.
 
     A request of the history is a row's own when it went to the same endpoint with exactly the same input, in the
     time in which the row was sent, and belongs to no other row (API facts, section 2: the queue has no other mark).
@@ -124,6 +124,8 @@ async def _read_page(endpoint: str, since: datetime, cursor: str, account: Accou
                     raise _Busy(str(problem).strip() or type(problem).__name__) from problem
                 if answer.status_code == 429 or answer.status_code >= 500:
                     raise _Busy(f"the provider answered {answer.status_code}")
+                if account.meets_sandbox(answer.headers):
+                    raise FromSandbox
                 return _page_of(answer)
     except _Busy as problem:
         raise HistoryUnavailable(f"the request history cannot be read for now: {problem}") from problem

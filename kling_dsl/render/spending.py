@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 NO_FALLBACK = {"x-app-fal-disable-fallback": "true", "Content-Type": "application/json"}
 """Stay on the model that was asked for and priced: another one may cost more."""
 
-SANDBOX_HEADER = "x-kling-sandbox"
 CLIP_HEADER = "x-kling-clip"
 """Tells the sandbox which clip to write on its pictures; sent to nobody else."""
 
@@ -87,9 +86,9 @@ async def spend(
     if isinstance(answer, Unsure):
         ledger.uncertain(key, reason=answer.reason, at=now)
         return answer
-    if SANDBOX_HEADER in answer.headers and not account.is_sandbox:
+    if account.meets_sandbox(answer.headers):
         ledger.failed(key, billed="no", reason="a sandbox answered, and nothing was bought", at=now)
-        raise FromSandbox(f"{account.queue_host} is a sandbox: unset FAL_QUEUE_RUN_HOST, or render with --sandbox")
+        raise FromSandbox
     if answer.is_success:
         return _accept(answer, order, ledger, now)
     if answer.status_code not in SAID_NO:
