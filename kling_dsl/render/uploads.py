@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from kling_dsl.calls import Asset
 from kling_dsl.ledger import Ledger
@@ -14,7 +15,8 @@ from kling_dsl.project import DiskWorld
 from kling_dsl.render.account import Account
 from kling_dsl.render.clock import Clock
 from kling_dsl.render.failures import read_details
-from kling_dsl.render.problems import AccountRefused, UploadFailed
+from kling_dsl.render.problems import AccountRefused, FromSandbox, UploadFailed
+from kling_dsl.sandbox.hosts import OWN_PATH
 from kling_dsl.world import Unreadable
 
 LASTS: Literal["7d"] = "7d"
@@ -124,6 +126,9 @@ class Uploader:
             raise UploadFailed(f"{name} could not be uploaded: {reason}") from problem
         if not isinstance(url, str) or not url.startswith("https://"):
             raise UploadFailed(f"{name} was uploaded, and the provider named no https address for it")
+        if urlsplit(url).path.startswith(OWN_PATH) and not self._account.is_sandbox:
+            # Its address would be remembered for days, and sent to fal in a request that is paid for.
+            raise FromSandbox
         return url
 
 
