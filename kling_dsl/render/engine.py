@@ -26,6 +26,7 @@ from kling_dsl.render.provenance import Commit
 from kling_dsl.render.stage import Stage
 from kling_dsl.render.takes import Ended, TakeRunner
 from kling_dsl.render.uploads import Uploader, fill
+from kling_dsl.render.writing import in_turn
 from kling_dsl.standing import UNDER_WAY, Records, Standing, Standings, next_takes
 from kling_dsl.store import Store
 
@@ -181,7 +182,7 @@ class Render:
             self._tools.listener(_about(call, "waiting", reason=standing.why))
             return ClipEnd(standing, problem=f"needs the last frame of {' and '.join(lost)}")
         if frames:
-            standing = self._standings.one(call.id, frames, self._records())
+            standing = await in_turn(self._standings.one, call.id, frames, self._records())
             self._keep_known(standing)
         numbers = [*standing.to_buy, *next_takes(standing, self._work.extra.get(call.id, 0))]
         under_way = [row.key.take for row in standing.rows if row.state in UNDER_WAY]
@@ -193,7 +194,7 @@ class Render:
             order = self._order(key, standing, request) if number in numbers else None
             takes.append(self._runner.run(key, order))
         ended = tuple(await _together(takes))
-        after = self._standings.one(call.id, frames, self._records())
+        after = await in_turn(self._standings.one, call.id, frames, self._records())
         return ClipEnd(after, ended)
 
     def _lacking_rows(self, standing: Standing) -> list[Row]:

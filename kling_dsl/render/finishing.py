@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,16 @@ class SetAside(msgspec.Struct, frozen=True):
     place: Path
 
 
-def finish(part: Path, row: Row, origin: Origin, store: Store) -> Kept | SetAside:
+def finish(
+    part: Path, row: Row, origin: Origin, store: Store, *, place_to_measure: AbstractContextManager[object]
+) -> Kept | SetAside:
     """Measure a downloaded part, and move it into the store or into quarantine; it is never deleted.
 
+    `place_to_measure` is held while pictures are decoded, which takes memory; the rest mostly waits for the disk.
     A full disk is an OSError that passes through; the part is still there then, or the clip already is.
     """
-    footage = measure(part)
+    with place_to_measure:
+        footage = measure(part)
     if isinstance(footage, Unusable):
         return _set_aside(part, row, origin, store, reason=footage.reason, footage=None)
     finding = compare(footage, expected_of(row, origin))

@@ -12,6 +12,8 @@ from kling_dsl import __version__
 from kling_dsl.render.account import Account
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
 USER_AGENT = f"kling-dsl/{__version__}"
@@ -40,22 +42,32 @@ async def connect(account: Account) -> AsyncIterator[Network]:
     import httpx
 
     _be_quiet()
+    _search_once()
+    # One for all: to read the certificates that the system trusts takes longer than many a request.
+    context = httpx.create_ssl_context()
     keyed = {"Authorization": account.authorization, "User-Agent": USER_AGENT, "Accept": "application/json"}
     # The paid request goes over httpx's own transport, which tells a failed connection from a lost answer without fail;
     # the transport over aiohttp calls both a connection that could not be made. Every paid request gets a connection of
     # its own: one that was kept open can be closed by the other side while we begin to write, and then nobody knows.
     paying = httpx.AsyncClient(
         headers=keyed,
+        verify=context,
         timeout=httpx.Timeout(POST_SECONDS, connect=CONNECT_SECONDS),
         limits=httpx.Limits(max_connections=MAX_POSTS, max_keepalive_connections=0),
         follow_redirects=False,
     )
     patient = httpx.Timeout(120.0, connect=30.0)
     asking = httpx.AsyncClient(
-        headers=keyed, transport=_with_backup(_pooled(MAX_POLLS), account), timeout=patient, follow_redirects=False
+        headers=keyed,
+        transport=_with_backup(_pooled(MAX_POLLS, context), account),
+        timeout=patient,
+        follow_redirects=False,
     )
     fetching = httpx.AsyncClient(
-        headers={"User-Agent": USER_AGENT}, transport=_pooled(MAX_DOWNLOADS), timeout=patient, follow_redirects=True
+        headers={"User-Agent": USER_AGENT},
+        transport=_pooled(MAX_DOWNLOADS, context),
+        timeout=patient,
+        follow_redirects=True,
     )
     async with paying, asking, fetching:
         yield Network(paying, asking, fetching)
@@ -72,6 +84,16 @@ def _be_quiet() -> None:
         logging.getLogger(name).addHandler(logging.NullHandler())
 
 
+def _search_once() -> None:
+    """Spare httpcore its search for `sniffio` through every folder of packages, several times at each request."""
+    import importlib.util
+    import sys
+
+    if "sniffio" not in sys.modules and importlib.util.find_spec("sniffio") is None:
+        # What stands here as None is not there, and nobody looks for it again.
+        sys.modules["sniffio"] = None  # type: ignore[assignment]
+
+
 def _with_backup(transport: httpx.AsyncBaseTransport, account: Account) -> httpx.AsyncBaseTransport:
     """Return a transport that asks fal's second address when the first cannot be reached: asking may be repeated."""
     if len(account.hosts) == 1:
@@ -81,16 +103,45 @@ def _with_backup(transport: httpx.AsyncBaseTransport, account: Account) -> httpx
     return AsyncBackupDomainTransport(transport=transport)
 
 
-def _pooled(connections: int) -> httpx.AsyncBaseTransport:
+def _pooled(connections: int, context: ssl.SSLContext) -> httpx.AsyncBaseTransport:
     """Return a transport over aiohttp: the pool of httpx itself slows down with the square of its waiting requests."""
     import aiohttp
     import httpx
     from httpx_aiohttp import AiohttpTransport
 
-    context = httpx.create_ssl_context()
-
     def session() -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(limit=connections, ssl=context)
-        return aiohttp.ClientSession(connector=connector, trust_env=True, cookie_jar=aiohttp.DummyCookieJar())
+        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
-    return AiohttpTransport(client=session)
+    class ByWayOfProxies(httpx.AsyncBaseTransport):
+        """Asks each host by the proxy that the environment names for it, which aiohttp would look up at each request.
+
+        For that it starts a thread every time. All hosts without a proxy share their connections.
+        """
+
+        def __init__(self) -> None:
+            self._proxies: dict[str, str] = {}
+            self._transports: dict[str, AiohttpTransport] = {}
+
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            host = request.url.host
+            if host not in self._proxies:
+                self._proxies[host] = _proxy_for(host)
+            proxy = self._proxies[host]
+            if proxy not in self._transports:
+                way = httpx.Proxy(proxy) if proxy else None
+                self._transports[proxy] = AiohttpTransport(verify=context, client=session, proxy=way)
+            return await self._transports[proxy].handle_async_request(request)
+
+        async def aclose(self) -> None:
+            for transport in self._transports.values():
+                await transport.aclose()
+
+    return ByWayOfProxies()
+
+
+def _proxy_for(host: str) -> str:
+    """Return the address of the proxy that the environment names for a host, or nothing."""
+    from urllib.request import getproxies, proxy_bypass
+
+    return "" if proxy_bypass(host) else getproxies().get("https", "")

@@ -14,6 +14,7 @@ from kling_dsl.render.account import Account
 from kling_dsl.render.clock import Clock
 from kling_dsl.render.failures import told_refusal
 from kling_dsl.render.problems import AccountRefused, FromSandbox
+from kling_dsl.render.writing import in_turn
 
 if TYPE_CHECKING:
     import httpx
@@ -33,6 +34,8 @@ MAX_WAIT_SECONDS = 300.0
 
 class Bought(msgspec.Struct, frozen=True):
     """The provider took the job: the row is `submitted`."""
+
+    request_id: str
 
 
 class Declined(msgspec.Struct, frozen=True):
@@ -74,29 +77,29 @@ async def spend(
     idempotency key, so a repeated request is a second purchase). Raises `AccountRefused` for a wrong key or an
     exhausted balance and `FromSandbox` when a sandbox answered, after the row was freed again.
     """
-    reserved = ledger.reserve(order, limits, at=clock.now())
+    reserved = await in_turn(ledger.reserve, order, limits, at=clock.now())
     if isinstance(reserved, (Taken, Refused)):
         return reserved
     key = order.key
     answer = await _post(order, account, client)
     now = clock.now()
     if isinstance(answer, (NotSent, Declined)):
-        ledger.failed(key, billed="no", reason=answer.reason, at=now)
+        await in_turn(ledger.failed, key, billed="no", reason=answer.reason, at=now)
         return answer
     if isinstance(answer, Unsure):
-        ledger.uncertain(key, reason=answer.reason, at=now)
+        await in_turn(ledger.uncertain, key, reason=answer.reason, at=now)
         return answer
     if account.meets_sandbox(answer.headers):
-        ledger.failed(key, billed="no", reason="a sandbox answered, and nothing was bought", at=now)
+        await in_turn(ledger.failed, key, billed="no", reason="a sandbox answered, and nothing was bought", at=now)
         raise FromSandbox
     if answer.is_success:
-        return _accept(answer, order, ledger, now)
+        return await _accept(answer, order, ledger, now)
     if answer.status_code not in SAID_NO:
         reason = f"the answer was {answer.status_code}, which does not say whether the request was taken"
-        ledger.uncertain(key, reason=reason, at=now)
+        await in_turn(ledger.uncertain, key, reason=reason, at=now)
         return Unsure(reason)
     reason = told_refusal(answer.status_code, answer.content)
-    ledger.failed(key, billed="no", reason=reason, at=now)
+    await in_turn(ledger.failed, key, billed="no", reason=reason, at=now)
     if answer.status_code in (401, 402, 403):
         raise AccountRefused(reason)
     return Declined(reason, _waiting_time(answer.headers, now) if answer.status_code == 429 else None)
@@ -124,14 +127,15 @@ async def _post(
     return NotSent(reason)
 
 
-def _accept(answer: httpx.Response, order: Order, ledger: Ledger, now: datetime) -> Bought | Unsure:
+async def _accept(answer: httpx.Response, order: Order, ledger: Ledger, now: datetime) -> Bought | Unsure:
     try:
         job = msgspec.json.decode(answer.content, type=_Submitted)
     except msgspec.MsgspecError:
         reason = f"the answer was {answer.status_code} without a request id that can be read"
-        ledger.uncertain(order.key, reason=reason, at=now)
+        await in_turn(ledger.uncertain, order.key, reason=reason, at=now)
         return Unsure(reason)
-    ledger.submitted(
+    await in_turn(
+        ledger.submitted,
         order.key,
         request_id=job.request_id,
         response_url=job.response_url,
@@ -139,7 +143,7 @@ def _accept(answer: httpx.Response, order: Order, ledger: Ledger, now: datetime)
         cancel_url=job.cancel_url,
         at=now,
     )
-    return Bought()
+    return Bought(job.request_id)
 
 
 class _Submitted(msgspec.Struct, frozen=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Coroutine
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -24,6 +25,7 @@ from kling_dsl.render.limits import told
 from kling_dsl.render.network import MAX_POSTS
 from kling_dsl.render.provenance import Origin
 from kling_dsl.render.spending import Bought, Declined, NotSent, Spent, Unsure, spend
+from kling_dsl.render.writing import in_turn
 from kling_dsl.standing import UNDER_WAY, take_of
 
 if TYPE_CHECKING:
@@ -36,7 +38,9 @@ WATCH_SECONDS = 0.5
 MAX_TRIES = 6
 """How often a request is offered that was not sent or not taken."""
 MAX_TRYING_SECONDS = 900.0
-FINISHERS = 2
+FINISHERS = 4
+"""The most clips that are put into the store at once: several that wait for the disk wait no longer than one."""
+MEASURERS = 2
 """The most clips that are measured at once: a 4K picture to decode is 12 MB of memory and a core."""
 
 
@@ -59,6 +63,7 @@ class TakeRunner:
         self._slots = asyncio.Semaphore(work.concurrency)
         self._posts = asyncio.Semaphore(MAX_POSTS)
         self._finishers = asyncio.Semaphore(FINISHERS)
+        self._measurers = threading.Semaphore(MEASURERS)
         self._critical: set[asyncio.Task[Any]] = set()
         self._keys: dict[Key, asyncio.Lock] = {}
         self._completed: set[Key] = set()
@@ -88,7 +93,7 @@ class TakeRunner:
         worked = False
         try:
             while True:
-                row = self._tools.ledger.row(key)
+                row = await in_turn(self._tools.ledger.row, key)
                 if row is None or may_reserve(row.state, row.billed):
                     if order is None or worked or self._stopping:
                         return Ended(key.take, row, row.reason if row and worked else "")
@@ -104,7 +109,7 @@ class TakeRunner:
                     slot.give_back()
                     await self._whole(self._fetch(row))
                 elif row.state == "stored" and not self._tools.store.has(row.sha256) and not worked:
-                    self._tools.ledger.reopened(key, at=self._tools.clock.now())
+                    await in_turn(self._tools.ledger.reopened, key, at=self._tools.clock.now())
                 else:
                     if row.state == "stored" and row.owner != self._tools.ledger.run:
                         # The other process may end before it writes the lock.
@@ -138,10 +143,10 @@ class TakeRunner:
                         raise _Again(spent.reason, spent.retry_after_seconds)
         except _Again as problem:
             self._tell("failed", order, reason=str(problem), billed="no")
-            return Ended(take, self._tools.ledger.row(order.key), str(problem))
+            return Ended(take, await in_turn(self._tools.ledger.row, order.key), str(problem))
         if isinstance(spent, Declined):
             self._tell("failed", order, reason=spent.reason, billed="no")
-            return Ended(take, self._tools.ledger.row(order.key), spent.reason)
+            return Ended(take, await in_turn(self._tools.ledger.row, order.key), spent.reason)
         if isinstance(spent, Refused):
             reason = told(spent.limit, spent.spending, spent.wanted_usd)
             self._tell("refused", order, reason=reason)
@@ -160,8 +165,7 @@ class TakeRunner:
         )
         if isinstance(spent, Bought):
             self.spent_usd += order.price_usd
-            row = tools.ledger.row(order.key)
-            self._tell("submitted", order, request_id=row.request_id if row else "")
+            self._tell("submitted", order, request_id=spent.request_id)
         elif isinstance(spent, Unsure):
             self.spent_usd += order.price_usd
             self._tell("uncertain", order, reason=spent.reason)
@@ -194,22 +198,24 @@ class TakeRunner:
         result = await follow(row, tools.account, tools.network.asking, tools.clock, pace=self._work.pace, seen=tell)
         now = tools.clock.now()
         if isinstance(result, Finished):
-            tools.ledger.completed(row.key, result=result.body, billed_units=result.billed_units, at=now)
+            await self._whole(
+                in_turn(tools.ledger.completed, row.key, result=result.body, billed_units=result.billed_units, at=now)
+            )
             self._completed.add(row.key)
             self._tell("completed", row.order, request_id=row.request_id)
         else:
-            self._fail(row, result)
+            await self._whole(self._fail(row, result))
 
     async def _fetch(self, row: Row) -> None:
         """Download a finished clip, measure it, and put it where it belongs."""
         tools, key = self._tools, row.key
         if key not in self._completed and (sha256 := tools.store.find_request(row.request_id)):
             # A run ended after the clip was in the store and before its row said so.
-            self._stored(row, sha256)
+            await self._stored(row, sha256)
             return
         video = video_of(row.result)
         if video is None:
-            self._fail(row, Failure("the result names no video", "maybe"))
+            await self._fail(row, Failure("the result names no video", "maybe"))
             return
         part = tools.store.part(key.fingerprint, key.take)
         part.unlink(missing_ok=True)
@@ -217,33 +223,42 @@ class TakeRunner:
         try:
             await fetch(video, part, client=tools.network.fetching)
         except (Gone, NotFetched) as problem:
-            self._fail(row, Failure(str(problem), "maybe"))
+            await self._fail(row, Failure(str(problem), "maybe"))
             return
         async with self._finishers:
-            result = await asyncio.to_thread(finish, part, row, self._origin(row), tools.store)
+            result = await asyncio.to_thread(
+                finish, part, row, self._origin(row), tools.store, place_to_measure=self._measurers
+            )
         if isinstance(result, Kept):
-            self._stored(row, result.sha256, reason="; ".join(result.notes))
+            await self._stored(row, result.sha256, reason="; ".join(result.notes))
         else:
             reason = f"what came is not what was asked for: {result.reason}"
-            self._fail(row, Failure(reason, "maybe"), quarantine=str(result.place.relative_to(self._work.stage.root)))
+            await self._fail(
+                row, Failure(reason, "maybe"), quarantine=str(result.place.relative_to(self._work.stage.root))
+            )
 
     def _origin(self, row: Row) -> Origin:
         work = self._work
         profile = work.compilation.profiles.get(row.order.model)
         return Origin(profile, work.commit, scaled=not work.stage.spends)
 
-    def _stored(self, row: Row, sha256: str, *, reason: str = "") -> None:
+    async def _stored(self, row: Row, sha256: str, *, reason: str = "") -> None:
         tools = self._tools
-        tools.ledger.stored(row.key, sha256=sha256, at=tools.clock.now())
-        stored = tools.ledger.row(row.key)
+        await in_turn(tools.ledger.stored, row.key, sha256=sha256, at=tools.clock.now())
+        stored = await in_turn(tools.ledger.row, row.key)
         assert stored is not None, "a row that was written is there"
         self._keeper.add(take_of(stored))
         path = tools.store.path(sha256).relative_to(self._work.stage.root).as_posix()
         self._tell("stored", row.order, sha256=sha256, path=path, reason=reason, request_id=row.request_id)
 
-    def _fail(self, row: Row, failure: Failure, *, quarantine: str = "") -> None:
-        self._tools.ledger.failed(
-            row.key, billed=failure.billed, reason=failure.reason, quarantine=quarantine, at=self._tools.clock.now()
+    async def _fail(self, row: Row, failure: Failure, *, quarantine: str = "") -> None:
+        await in_turn(
+            self._tools.ledger.failed,
+            row.key,
+            billed=failure.billed,
+            reason=failure.reason,
+            quarantine=quarantine,
+            at=self._tools.clock.now(),
         )
         if failure.billed == "no":
             self.spent_usd -= row.order.price_usd

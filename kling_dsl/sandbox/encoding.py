@@ -58,6 +58,8 @@ def _picture_track(container: Any, size: tuple[int, int], rate: Fraction) -> Any
     track.width, track.height = size
     track.pix_fmt = "yuv420p"
     track.time_base = 1 / rate
+    # One picture in each second stands by itself, so that whoever wants the last one need not decode all before it.
+    track.gop_size = round(rate)
     return track
 
 
