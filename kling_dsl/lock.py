@@ -120,7 +120,13 @@ def read_lock(path: Path) -> Lock:
     Takes and picks do not depend on the order of the lines or on how often one is repeated. Lines that cannot be
     understood are problems, never exceptions. Raises `LockError` for what is no text file, and OSError.
     """
-    return _build(_lines_of(_read(path)))
+    return parse_lock(_read(path), where=str(path))
+
+
+def parse_lock(content: bytes, *, where: str) -> Lock:
+    """Return what the content of a lock says, as `read_lock` does; raises `LockError` for what is no UTF-8 text at `where`."""
+    _refuse_utf16(content, where)
+    return _build(_lines_of(content))
 
 
 def add_records(path: Path, records: Iterable[Take | Pick], *, guard: Path) -> None:
@@ -193,9 +199,13 @@ def _read(path: Path) -> bytes:
             content = file.read()
     finally:
         os.close(number)
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise LockError(f"{path} is UTF-16, not UTF-8; save it as UTF-8, or take it from git again")
+    _refuse_utf16(content, str(path))
     return content
+
+
+def _refuse_utf16(content: bytes, where: str) -> None:
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise LockError(f"{where} is UTF-16, not UTF-8; save it as UTF-8, or take it from git again")
 
 
 def _lines_of(content: bytes) -> list[_Line]:
