@@ -112,6 +112,10 @@ def surroundings() -> dict[str, str]:
     return {**{name: value for name, value in os.environ.items() if name not in unwanted}, "KLING_TODAY": "2026-11-22"}
 
 
+REAL_MONEY = {"KLING_SANDBOX": ""}
+"""An environment in which nothing says that fal is a sandbox."""
+
+
 @contextlib.contextmanager
 def staged(folder: Path, **settings: Any) -> Iterator[Theatre]:
     """Serve a sandbox with instant, ready-made clips and start a driver whose runs go there."""
@@ -158,12 +162,18 @@ class Theatre:
 
 
 class Film:
-    """A film in a folder of its own, and what is left of its renders on the sandbox's stage."""
+    """A film in a folder of its own, and what is left of its renders: on the sandbox's stage, or on the real one."""
 
-    def __init__(self, folder: Path, theatre: Theatre) -> None:
+    def __init__(self, folder: Path, theatre: Theatre, *, is_real: bool = False) -> None:
         self.folder = folder
         self.theatre = theatre
-        self.home = folder / ".kling" / "sandbox"
+        self.home = folder / ".kling" if is_real else folder / ".kling" / "sandbox"
+        self.lock_path = (folder if is_real else self.home) / f"{FILM}.lock"
+        self.out = (folder / "out" if is_real else folder / "out" / "sandbox") / "film"
+
+    def on_real_stage(self) -> Film:
+        """Return the same film, of which the records of real money are looked at."""
+        return Film(self.folder, self.theatre, is_real=True)
 
     def write(self, text: str) -> None:
         """Write the film."""
@@ -206,7 +216,7 @@ class Film:
 
     def lock(self) -> Lock:
         """Return the lock."""
-        return read_lock(self.home / f"{FILM}.lock")
+        return read_lock(self.lock_path)
 
     @property
     def store(self) -> Store:
@@ -218,8 +228,8 @@ class Film:
         bill = self.theatre.bill()
         assert bill.problems == ()
         bought = {job.request_id: job for job in bill.submissions}
-        assert Counter(job.clip for job in bought.values()) == dict.fromkeys(clips, 1)
         rows = self.rows()
+        assert Counter(row.order.clip for row in rows) == dict.fromkeys(clips, 1)
         assert {row.state for row in rows} == {"stored"}
         assert sorted(row.request_id for row in rows) == sorted(bought)
         lock = self.lock()
@@ -230,7 +240,7 @@ class Film:
             assert by_request[row.request_id].sha256 == row.sha256
             assert self.store.check(row.sha256) == ""
             assert json.loads(self.store.provenance(row.sha256))["request_id"] == row.request_id
-            shown = self.folder / "out" / "sandbox" / "film" / f"{row.order.clip}.mp4"
+            shown = self.out / f"{row.order.clip}.mp4"
             assert hashlib.sha256(shown.read_bytes()).hexdigest() == row.sha256
         assert sorted(self.store.digests()) == sorted(row.sha256 for row in rows)
         assert not list(self.home.glob("store/incoming/*"))
