@@ -1,4 +1,4 @@
-"""The lock of a film: which takes its requests have and which of them were picked, one line each, kept in git."""
+"""The lock of a film: the takes of its requests, which were picked and which accepted, one line each, kept in git."""
 
 from __future__ import annotations
 
@@ -70,6 +70,21 @@ class Pick(msgspec.Struct, frozen=True, tag_field="kind", tag="pick"):
     sha256: Digest
 
 
+class Acceptance(msgspec.Struct, frozen=True, tag_field="kind", tag="accept"):
+    """Somebody's decision that a paid clip stands for a request it was not made for; without a clip it is taken back."""
+
+    at: Moment
+    because: Annotated[str, Meta(max_length=500)]
+    by: Annotated[str, Meta(max_length=200)]
+    clip: Name
+    fingerprint: Digest
+    sha256: Annotated[str, Meta(pattern=r"\A([0-9a-f]{64})?\Z")]
+
+
+Entry = Take | Pick | Acceptance
+"""What a line of a lock may be."""
+
+
 class Problem(msgspec.Struct, frozen=True, order=True):
     """What is wrong with one line of a lock, counted from 1; the message follows the words "line 3"."""
 
@@ -78,7 +93,7 @@ class Problem(msgspec.Struct, frozen=True, order=True):
 
 
 class Lock(msgspec.Struct, frozen=True, dict=True):
-    """What a lock says: takes by fingerprint and number, picks by fingerprint and moment, and what is wrong with it.
+    """What a lock says: takes by fingerprint and number, picks and acceptances by moment, and what is wrong with it.
 
     The numbers are in effect: where two branches gave one number to two clips, the later one has got the next.
     """
@@ -86,6 +101,7 @@ class Lock(msgspec.Struct, frozen=True, dict=True):
     takes: tuple[Take, ...] = ()
     picks: tuple[Pick, ...] = ()
     problems: tuple[Problem, ...] = ()
+    acceptances: tuple[Acceptance, ...] = ()
 
     def of(self, fingerprint: str) -> tuple[Take, ...]:
         """Return the takes of a request in order of their number."""
@@ -104,6 +120,18 @@ class Lock(msgspec.Struct, frozen=True, dict=True):
         """Return the take that stands for a request: the picked one, else the first; None without any."""
         takes = self.of(fingerprint)
         return self.picked(fingerprint) or (takes[0] if takes else None)
+
+    def acceptance(self, fingerprint: str) -> tuple[Acceptance, Take] | None:
+        """Return the newest decision about a request and the take of another one that it keeps, or None."""
+        accepted = self._acceptances_by_fingerprint.get(fingerprint)
+        if not accepted or not accepted[-1].sha256:
+            return None
+        take = next((take for take in self.takes if take.sha256 == accepted[-1].sha256), None)
+        return None if take is None else (accepted[-1], take)
+
+    @cached_property
+    def _acceptances_by_fingerprint(self) -> Mapping[str, tuple[Acceptance, ...]]:
+        return _group(self.acceptances)
 
     @cached_property
     def _by_fingerprint(self) -> Mapping[str, tuple[Take, ...]]:
@@ -129,7 +157,7 @@ def parse_lock(content: bytes, *, where: str) -> Lock:
     return _build(_lines_of(content))
 
 
-def add_records(path: Path, records: Iterable[Take | Pick], *, guard: Path) -> None:
+def add_records(path: Path, records: Iterable[Entry], *, guard: Path) -> None:
     """Add records to a lock; those that it has already change nothing, not a byte.
 
     `guard` is a file that processes hold while they write this lock; its folder is made. Lines that could not be
@@ -161,15 +189,16 @@ class _Line(msgspec.Struct, frozen=True):
 
     number: int
     text: bytes
-    record: Take | Pick | None
+    record: Entry | None
     sort_key: tuple[str, str, int, str] | None
     problem: str = ""
 
 
-_DECODER: msgspec.json.Decoder[Take | Pick] = msgspec.json.Decoder(Take | Pick)
-Record = TypeVar("Record", Take, Pick)
+_DECODER: msgspec.json.Decoder[Entry] = msgspec.json.Decoder(Entry)
+Record = TypeVar("Record", Take, Pick, Acceptance)
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _MERGE_MARKS = (b"<<<<<<<", b"|||||||", b"=======", b">>>>>>>")
+_NOUNS = {"take": "a take", "pick": "a pick", "accept": "an acceptance"}
 _FIELD = re.compile(r"`\$\.(\w+)`|(?P<lacking>required field) `(\w+)`")
 _SHOWABLE_KIND = re.compile(r"[a-z][a-z0-9-]{0,29}\Z")
 
@@ -235,7 +264,7 @@ def _explain(number: int, text: bytes, problem: str) -> _Line:
         return _Line(number, text, None, None, 'is no record: it has no "kind"')
     kind, fingerprint = value["kind"], value.get("fingerprint")
     sort_key = (fingerprint, kind, 0, "") if isinstance(fingerprint, str) else None
-    if kind not in ("take", "pick"):
+    if kind not in _NOUNS:
         shown = f' "{kind}"' if _SHOWABLE_KIND.match(kind) else ""
         reason = f"is of a kind{shown} that this version does not know; a newer kling may have written it"
         return _Line(number, text, None, sort_key, reason)
@@ -245,12 +274,12 @@ def _explain(number: int, text: bytes, problem: str) -> _Line:
     else:
         name = field[1] or field[3]
         reason = f'lacks "{name}"' if field["lacking"] else f'has no valid "{name}"'
-    return _Line(number, text, None, sort_key, f"is a {kind} that {reason}")
+    return _Line(number, text, None, sort_key, f"is {_NOUNS[kind]} that {reason}")
 
 
 def _build(lines: list[_Line]) -> Lock:
     problems = [Problem(line.number, line.problem) for line in lines if line.problem]
-    places: dict[Take | Pick, int] = {}
+    places: dict[Entry, int] = {}
     for line in lines:
         if line.record is not None:
             places.setdefault(line.record, line.number)
@@ -263,10 +292,18 @@ def _build(lines: list[_Line]) -> Lock:
     for pick in picks:
         if (pick.fingerprint, pick.sha256) not in there:
             problems.append(Problem(places[pick], f"picks a clip {pick.sha256[:12]} that no take has"))
-    return Lock(tuple(takes), tuple(picks), tuple(sorted(problems)))
+    acceptances = sorted(
+        (record for record in places if isinstance(record, Acceptance)),
+        key=lambda accepted: (accepted.fingerprint, _moment(accepted), accepted.sha256),
+    )
+    clips = {take.sha256 for take in takes}
+    for accepted in acceptances:
+        if accepted.sha256 and accepted.sha256 not in clips:
+            problems.append(Problem(places[accepted], f"accepts a clip {accepted.sha256[:12]} that no take has"))
+    return Lock(tuple(takes), tuple(picks), tuple(sorted(problems)), tuple(acceptances))
 
 
-def _folded(places: Mapping[Take | Pick, int], problems: list[Problem]) -> list[Take]:
+def _folded(places: Mapping[Entry, int], problems: list[Problem]) -> list[Take]:
     """Return one record for each paid request and clip: the earliest, where lines say it in several ways.
 
     A clip that was fetched again or renamed is told twice with another moment or name, and no contradiction.
@@ -281,7 +318,7 @@ def _folded(places: Mapping[Take | Pick, int], problems: list[Problem]) -> list[
     return sorted(found.values(), key=_order)
 
 
-def _numbered(takes: list[Take], places: Mapping[Take | Pick, int], problems: list[Problem]) -> list[Take]:
+def _numbered(takes: list[Take], places: Mapping[Entry, int], problems: list[Problem]) -> list[Take]:
     """Give each take of a fingerprint a number of its own; the earliest keeps the one that several have."""
     numbered: list[Take] = []
     for fingerprint, group in _group(takes).items():
@@ -314,23 +351,23 @@ def _facts(take: Take) -> tuple[int, str, int, Decimal]:
     return (take.take, take.model, take.seconds, take.cost_usd)
 
 
-def _identity(record: Take | Pick) -> object:
+def _identity(record: Entry) -> object:
     """Return what makes two records one: a take is one paid request and its clip, a pick is all that it says."""
     return (record.fingerprint, record.sha256, record.request_id) if isinstance(record, Take) else record
 
 
-def _moment(record: Take | Pick) -> str:
+def _moment(record: Entry) -> str:
     # Without the Z a moment with a fraction of a second comes after the same second without.
     return record.at[:-1]
 
 
-def _sort_key(record: Take | Pick) -> tuple[str, str, int, str]:
+def _sort_key(record: Entry) -> tuple[str, str, int, str]:
     if isinstance(record, Take):
         return (record.fingerprint, "take", record.take, _moment(record))
-    return (record.fingerprint, "pick", 0, _moment(record))
+    return (record.fingerprint, "pick" if isinstance(record, Pick) else "accept", 0, _moment(record))
 
 
-def _encode(record: Take | Pick) -> bytes:
+def _encode(record: Entry) -> bytes:
     """Return the line of a record, after making sure that it can be read again."""
     if isinstance(record, Take):
         record = msgspec.structs.replace(record, cost_usd=Decimal(decimal_string(record.cost_usd)))

@@ -16,7 +16,7 @@ from kling_dsl.compiler import Compilation
 from kling_dsl.emitter import canonical_json, chained
 from kling_dsl.ledger import Row
 from kling_dsl.ledger.transitions import may_reserve
-from kling_dsl.lock import Lock, Take
+from kling_dsl.lock import Acceptance, Lock, Take
 
 State = Literal["new", "changed", "kept", "accepted", "waiting", "pending", "uncertain", "failed", "missing"]
 
@@ -43,6 +43,8 @@ class Standing(msgspec.Struct, frozen=True):
     to_buy: tuple[int, ...] = ()
     lacking: tuple[str, ...] = ()
     picked: bool = False
+    accepted: Acceptance | None = None
+    """The decision by which a take of another request stands for this one."""
 
     @property
     def to_buy_usd(self) -> Decimal:
@@ -52,6 +54,8 @@ class Standing(msgspec.Struct, frozen=True):
     @property
     def kept_usd(self) -> Decimal:
         """What the takes cost that the film asks for and that are paid for already."""
+        if self.accepted is not None:
+            return self.call.cost_usd
         return self.call.price_usd * min(len(self.takes), self.call.takes)
 
     @property
@@ -121,6 +125,8 @@ class Standings:
         canonical = self._canonical(call, frames)
         fingerprint = hashlib.sha256(canonical).hexdigest()
         takes = records.takes(fingerprint)
+        if not takes and (decision := records.lock.acceptance(fingerprint)) is not None:
+            return _accepted(call, canonical, records, *decision)
         rows = tuple(row for row in records.rows(fingerprint) if row.state != "stored")
         picked = records.lock.picked(fingerprint)
         chosen = picked or (takes[0] if takes else None)
@@ -158,6 +164,25 @@ class Standings:
                 else:
                     done[pending.pop()] = None
         return list(done)
+
+
+def _accepted(call: Call, canonical: bytes, records: Records, decision: Acceptance, take: Take) -> Standing:
+    because = f": {decision.because}" if decision.because else ""
+    why = f"{decision.by} kept the take of {take.at[:10]} on {decision.at[:10]}{because}"
+    fingerprint = decision.fingerprint
+    return Standing(
+        call,
+        "accepted" if records.has(take.sha256) else "missing",
+        why if records.has(take.sha256) else f"accepted, and the file of {take.sha256[:12]} is not in the store here",
+        fingerprint=fingerprint,
+        canonical=canonical,
+        takes=(take,),
+        chosen=take,
+        rows=tuple(row for row in records.rows(fingerprint) if row.state != "stored"),
+        lacking=() if records.has(take.sha256) else (take.sha256,),
+        picked=True,
+        accepted=decision,
+    )
 
 
 def take_of(row: Row) -> Take:
@@ -268,7 +293,7 @@ def _waiting(call: Call, waits: list[Standing]) -> Standing:
 
 
 def _earlier_takes(lock: Lock, current: set[str]) -> dict[str, Take]:
-    """Return, by clip id, the newest take of a request that the film no longer makes."""
+    """Return, by clip id, the newest take of a request that the film no longer makes as it was."""
     found: dict[str, Take] = {}
     for take in lock.takes:
         if take.fingerprint not in current and (take.clip not in found or found[take.clip].at <= take.at):

@@ -247,8 +247,8 @@ AMISS: dict[str, tuple[bytes, str]] = {
     "no kind": (line(TAKE, kind=...), 'is no record: it has no "kind"'),
     "a kind that is no text": (line(TAKE, kind=3), 'is no record: it has no "kind"'),
     "newer": (
-        line(pick(TAKE), kind="accept"),
-        'is of a kind "accept" that this version does not know; a newer kling may have written it',
+        line(pick(TAKE), kind="promise"),
+        'is of a kind "promise" that this version does not know; a newer kling may have written it',
     ),
     "a hostile kind": (
         line(TAKE, kind="\x1b[2J"),
@@ -386,7 +386,7 @@ TAKES = st.builds(
     take=st.integers(1, 3),
 )
 PICKS = st.builds(Pick, at=MOMENTS, fingerprint=DIGESTS, sha256=DIGESTS)
-STRANGE = st.sampled_from([b"strange", b"<<<<<<< HEAD", line(pick(TAKE), kind="accept"), line(TAKE, take=0)])
+STRANGE = st.sampled_from([b"strange", b"<<<<<<< HEAD", line(pick(TAKE), kind="promise"), line(TAKE, take=0)])
 LINES = st.lists(st.one_of(TAKES.map(line), PICKS.map(line), STRANGE), max_size=12)
 
 

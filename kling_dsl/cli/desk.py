@@ -38,7 +38,7 @@ MAX_WARNINGS = 10
 _DECLARED = re.compile(r"^(?:SHOT|CLIP)[ \t]+([a-z][a-z0-9-]*)(?=\s)", re.MULTILINE)
 _TEMPLATE_MARKS = ("{{", "{%")
 
-_HARMLESS = ("is a second take ", "says otherwise ", "picks a clip ", "is a mark that a merge left")
+_HARMLESS = ("is a second take ", "says otherwise ", "picks a clip ", "accepts a clip ", "is a mark that a merge left")
 """How the problems of a lock begin that hide no paid take: every record is read all the same."""
 
 

@@ -16,6 +16,7 @@ COMMANDS = {
     "takes": "list the takes of a clip",
     "retake": "buy one more take of a clip",
     "pick": "choose which take of a clip is used",
+    "accept": "keep a paid clip although its request changed",
     "reconcile": "find out what became of uncertain takes",
     "spend": "tell what was spent, by day, film or model",
     "verify": "hold store, lock and ledger against each other",
