@@ -1,0 +1,1 @@
+"""The project at its revisions: films straight from git's objects, and what an edit of them costs."""
