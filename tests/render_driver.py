@@ -5,6 +5,7 @@ It reads a line of JSON for each group of runs that are to go on at once, and an
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
@@ -17,8 +18,6 @@ from render_boundaries import Boundaries
 
 def import_everything() -> None:
     """Import what a render imports, so that no run has to."""
-    import importlib
-
     for name in (
         *("aiohttp", "anyio._backends._asyncio", "av", "certifi", "encodings.idna", "fal_client", "filelock", "h11"),
         *("httpcore", "httpx", "httpx_aiohttp", "lark", "PIL.PngImagePlugin", "sqlite3", "stamina", "tomllib"),
@@ -34,6 +33,7 @@ def import_everything() -> None:
 
 def make_quick() -> None:
     """Wait for as little as a test may: pauses that are there for the provider's sake are of no use here."""
+    import fal_client.client
     import stamina
 
     from kling_dsl import store
@@ -47,7 +47,8 @@ def make_quick() -> None:
         return real(**{**settings, "wait_initial": 0.02, "wait_max": 0.05, "wait_jitter": 0.01})
 
     stamina.retry_context = retry_context  # type: ignore[assignment]
-    buying._pace = lambda desk: Pace(0.03, 1.2, 0.1)
+    fal_client.client._get_retry_delay = lambda *words: 0.02
+    buying._pace = lambda desk: Pace(0.03, 1.2, 0.1, outage_seconds=1.0)
     keeping.GATHER_SECONDS = 0.02
     takes.WATCH_SECONDS = 0.03
     store.MAX_NUMBERED = 9
@@ -55,11 +56,47 @@ def make_quick() -> None:
 
 def patch(values: dict[str, Any]) -> None:
     """Set names of modules, given as `module:name`, to other values."""
-    import importlib
-
     for name, value in values.items():
         module, _, attribute = name.partition(":")
         setattr(importlib.import_module(module), attribute, value)
+
+
+def fill_disk(room: int) -> None:
+    """Let the system refuse every byte of a download behind the first `room`, as a full disk does."""
+    import resource
+    import signal
+
+    takes: Any = importlib.import_module("kling_dsl.render.takes")
+    real = takes.fetch
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    async def fetch(*words: Any, **settings: Any) -> None:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+        try:
+            await real(*words, **settings)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    takes.fetch = fetch
+
+
+def set_clock(days: float) -> None:
+    """Let the clock be wrong by so many days."""
+    from datetime import datetime, timedelta
+
+    from kling_dsl.render.clock import Clock
+
+    now, start = Clock.now, Clock.start_of_day
+
+    def later(real: Any) -> Any:
+        def tell(clock: Clock) -> datetime:
+            moment: datetime = real(clock) + timedelta(days=days)
+            return moment
+
+        return tell
+
+    Clock.now, Clock.start_of_day = later(now), later(start)  # type: ignore[method-assign]
 
 
 def lead(hosts: dict[str, int]) -> None:
@@ -89,10 +126,18 @@ def run(job: dict[str, Any], crossed: str) -> int:
     from kling_dsl import cli
 
     os.chdir(job["folder"])
-    os.environ.update(job.get("environment", {}))
+    for name, value in job.get("environment", {}).items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
     make_quick()
     patch(job.get("patches", {}))
     lead(job.get("hosts", {}))
+    if "room" in job:
+        fill_disk(job["room"])
+    if "days" in job:
+        set_clock(job["days"])
     boundaries = Boundaries(job.get("fatal", ""))
     boundaries.install()
     sys.argv = ["kling", *job["words"]]

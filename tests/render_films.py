@@ -182,8 +182,9 @@ class Film:
     def job(self, *words: str, **settings: Any) -> dict[str, Any]:
         """Return a run for the driver, to render the film unless other words are given.
 
-        Settings are `fatal`, the boundary at which it is killed; `environment`, variables of its own; `patches`, other
-        values for names as `module:name`; and `hosts`, the ports to which names of hosts lead.
+        Settings are `fatal`, the boundary at which it is killed; `environment`, variables of its own, None for one to
+        be without; `patches`, other values for names as `module:name`; `hosts`, the ports to which names of hosts lead;
+        `room`, the bytes of a download that fit on the disk; and `days`, by how much the clock is wrong.
         """
         return {"folder": str(self.folder), "words": words or ("render", FILM), **settings}
 

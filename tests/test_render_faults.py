@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from render_films import DOOR, FILM, HEAD, ONE, Film, Theatre, staged
+from render_films import CHAINED, DOOR, FILM, HEAD, ONE, Film, Theatre, staged
 
 from kling_dsl.render.takes import MAX_TRIES
 from kling_dsl.sandbox import FAULTS, Fault
@@ -164,6 +164,15 @@ def test_a_take_that_may_be_billed_is_bought_again_by_word_alone(theatre: Theatr
     assert theatre.bill().paid_posts_received == 2
     assert [(row.key.take, row.state) for row in film.rows()] == [(1, "failed"), (2, "stored")]
     film.render()
+    assert theatre.bill().paid_posts_received == 2
+
+
+def test_a_clip_that_turns_out_to_be_bought_is_followed_by_those_that_continue_it(
+    theatre: Theatre, tmp_path: Path
+) -> None:
+    film = theatre.begin(tmp_path / "p", CHAINED, *once("accept-and-drop"))
+    film.render()
+    film.assert_whole("door", "reply")
     assert theatre.bill().paid_posts_received == 2
 
 

@@ -240,6 +240,9 @@ class Render:
         addresses = {asset.address: await self._uploader.bring(asset) for asset in call.assets}
         for other, digest in frames.items():
             try:
+                # What comes of this picture is paid for, and found again by the digest of the clip.
+                if wrong := await asyncio.to_thread(self._tools.store.check, digest):
+                    raise UploadFailed(f"the last frame of {other} cannot be taken: its clip is {wrong}")
                 clip = self._tools.store.path(digest)
                 picture = await asyncio.to_thread(last_frame, clip, most_bytes=self._most_bytes(call))
             except (OSError, Undecodable) as problem:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from kling_dsl.ledger import Key, Order, Refused, Row
+from kling_dsl.ledger import Key, LedgerError, Order, Refused, Row
 from kling_dsl.ledger.leases import is_alive
 from kling_dsl.ledger.transitions import may_reserve
 from kling_dsl.render.downloads import Gone, NotFetched, fetch
@@ -23,6 +23,7 @@ from kling_dsl.render.jobs import Finished, Progress, follow, video_of
 from kling_dsl.render.keeping import LockKeeper
 from kling_dsl.render.limits import told
 from kling_dsl.render.network import MAX_POSTS
+from kling_dsl.render.problems import AccountRefused, FromSandbox
 from kling_dsl.render.provenance import Origin
 from kling_dsl.render.spending import Bought, Declined, NotSent, Spent, Unsure, spend
 from kling_dsl.render.writing import in_turn
@@ -117,6 +118,10 @@ class TakeRunner:
                         self._tell("stored", row.order, sha256=row.sha256, reason="by another process")
                     return Ended(key.take, row, row.reason if row.state != "stored" else "")
                 worked = True
+        except (AccountRefused, FromSandbox, LedgerError):
+            # What waits for this slot would meet the same end.
+            self._stopping = True
+            raise
         finally:
             slot.give_back()
 
