@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import threading
@@ -284,7 +285,14 @@ class TestJson:
 
 
 class TestOut:
-    @pytest.mark.parametrize("form", ["text", "json", "markdown", "html"])
+    def test_the_file_of_a_json_plan_has_what_it_rests_on_besides(self, project: Project) -> None:
+        printed = project.json("plan", "film.kling", "--format", "json")
+        project.run("plan", "film.kling", "--out", "plan.json")
+        kept = json.loads((project.root / "plan.json").read_text(encoding="utf-8"))
+        assert kept.pop("saved")["format"] == 1
+        assert kept == printed
+
+    @pytest.mark.parametrize("form", ["text", "markdown", "html"])
     def test_the_file_has_what_would_be_printed(self, project: Project, form: str) -> None:
         printed = project.run("plan", "film.kling", "--format", form).stdout
         done = project.run("plan", "film.kling", "--format", form, "--out", "plan.out", NO_COLOR="")

@@ -15,6 +15,7 @@ from kling_dsl.cli.options import FILM, film_options
 
 if TYPE_CHECKING:
     from kling_dsl.cli.desk import Desk
+    from kling_dsl.cli.films import Opened
     from kling_dsl.reports.plan import Plan
 
 
@@ -24,9 +25,7 @@ if TYPE_CHECKING:
     "--format",
     "form",
     type=click.Choice(["text", "json", "markdown", "html"]),
-    default="text",
-    show_default=True,
-    help="How to print the plan.",
+    help="How to print the plan; text if not given, or what the ending of --out says.",
 )
 @click.option(
     "--out", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="Write it into a file instead."
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 @film_options
 def plan_command(
     film: Path,
-    form: str,
+    form: str | None,
     out: Path | None,
     exit_code: bool,
     model: str | None,
@@ -44,12 +43,15 @@ def plan_command(
 ) -> None:
     """Print what a film would buy and what it costs; nothing is sent.
 
-    The exit code is 3 when the film costs more than its Budget, and with --exit-code 5 when anything is to be bought.
+    A plan that is saved as JSON can be reviewed, and rendered later: `kling render plan.json` buys exactly that, or
+    refuses when anything has moved. The exit code is 3 when the film costs more than its Budget, and with --exit-code
+    5 when anything is to be bought.
 
     \b
     Example:
       kling plan film.kling
       kling plan film.kling --model o3-standard
+      kling plan film.kling --out plan.json
     """
     from kling_dsl.cli.desk import open_desk
     from kling_dsl.money import dollars
@@ -57,8 +59,19 @@ def plan_command(
 
     opened = open_film(film, model=model, values=values, data=data)
     refuse_failed(opened)
-    plan = plan_of(open_desk(opened, Stage.real(opened.project)))
-    _write(_render(plan, form, to_file=out is not None), form, out)
+    desk = open_desk(opened, Stage.real(opened.project))
+    plan = plan_of(desk)
+    form = form or _form_of(out)
+    if form == "json":
+        from kling_dsl.reports.plan import render_plan_json
+        from kling_dsl.reports.saved_plan import basis_of
+
+        options = {"model": model, "values": list(values), "data": _from_root(data, opened)}
+        basis = basis_of(opened.compilation, desk.standings, options=options) if out is not None else None
+        text = render_plan_json(plan, basis).decode("utf-8") + "\n"
+    else:
+        text = _render(plan, form, to_file=out is not None)
+    _write(text, form, out)
     if plan.budget_usd is not None and plan.over_budget_usd:
         click.echo(
             f"refused: {dollars(plan.over_budget_usd)} over the budget of {dollars(plan.budget_usd)}",
@@ -67,6 +80,18 @@ def plan_command(
         raise click.exceptions.Exit(3)
     if exit_code and plan.to_buy_usd:
         raise click.exceptions.Exit(5)
+
+
+def _form_of(out: Path | None) -> str:
+    """Return the format that a file's ending means."""
+    endings = {".json": "json", ".md": "markdown", ".html": "html", ".htm": "html"}
+    return endings.get(out.suffix.lower(), "text") if out is not None else "text"
+
+
+def _from_root(data: tuple[str, ...], opened: Opened) -> list[str]:
+    """Return `NAME=FILE` with each file from the project's root, so that it means the same from any folder."""
+    pairs = (pair.partition("=") for pair in data)
+    return [f"{name}={opened.project.relative(Path(file)) or file}" for name, _, file in pairs]
 
 
 def plan_of(desk: Desk) -> Plan:
@@ -86,11 +111,9 @@ def shown(plan: Plan) -> str:
 def _render(plan: object, form: str, *, to_file: bool) -> str:
     from kling_dsl.cli.terminal import PIPED_WIDTH, palette_for, width_of
     from kling_dsl.reports.palette import PLAIN
-    from kling_dsl.reports.plan import Plan, render_plan_json
+    from kling_dsl.reports.plan import Plan
 
     assert isinstance(plan, Plan)
-    if form == "json":
-        return render_plan_json(plan).decode("utf-8") + "\n"
     if form == "text":
         from kling_dsl.reports.plan_text import render_plan_text
 

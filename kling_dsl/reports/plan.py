@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from itertools import groupby
+from typing import Any
 
 import msgspec
 
@@ -156,9 +157,12 @@ def make_plan(
     )
 
 
-def render_plan_json(plan: Plan) -> bytes:
-    """Return a plan as indented JSON; money is a string of decimal dollars."""
-    report = {
+def render_plan_json(plan: Plan, basis: Mapping[str, Any] | None = None) -> bytes:
+    """Return a plan as indented JSON; money is a string of decimal dollars.
+
+    `basis` is what a saved plan rests on beyond what it shows; it stands under `saved`.
+    """
+    report: dict[str, Any] = {
         "film": plan.film,
         "file": plan.file,
         "clips": [
@@ -211,6 +215,8 @@ def render_plan_json(plan: Plan) -> bytes:
             for basis in plan.prices
         ],
     }
+    if basis is not None:
+        report["saved"] = basis
     return safe_json(msgspec.json.format(msgspec.json.encode(report), indent=2))
 
 
@@ -281,7 +287,9 @@ def _clip(standing: Standing) -> Clip:
 
 def _reasons(plan: Plan) -> list[tuple[str, str]]:
     """Return why clips stand as they do, where that is not plain from the state alone."""
-    told: list[tuple[str, str]] = [(clip.state, f"{clip.id}: {clip.why}") for clip in plan.clips if clip.why and clip.state != "new"]
+    told: list[tuple[str, str]] = [
+        (clip.state, f"{clip.id}: {clip.why}") for clip in plan.clips if clip.why and clip.state != "new"
+    ]
     more = len(told) - MAX_REASONS
     return [*told[:MAX_REASONS], ("", f"and {more:,} more")] if more > 0 else told
 
