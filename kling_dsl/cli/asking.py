@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+GARBAGE = 20_000
+"""After how many new objects a render looks for garbage; each job that is under way has some hundreds."""
+
 
 class Session(msgspec.Struct, frozen=True, eq=False):
     """What an asynchronous verb works with: the tools that are open, and the stage."""
@@ -39,7 +42,10 @@ def run_with_tools(
     from kling_dsl.render.problems import NoKey, RenderProblem
     from kling_dsl.reports.escaping import visible
 
-    # A render waits for minutes and makes garbage all the while.
+    # A render waits for minutes and makes garbage all the while. The film stays to the end, and is not looked through
+    # for garbage each time; and there is always so much under way that looking more often finds nothing more.
+    gc.freeze()
+    gc.set_threshold(GARBAGE)
     gc.enable()
     try:
         with told_problems(), Lease(stage.runs) as lease, open_ledger(stage.ledger, run=lease.run) as ledger:

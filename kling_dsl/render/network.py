@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -23,6 +23,8 @@ MAX_POLLS = 64
 """The most connections on which jobs are asked after, whatever their number."""
 MAX_DOWNLOADS = 8
 """The most clips that are fetched at once."""
+MAX_QUESTIONS = 4096
+"""The most questions that are kept ready to be asked again."""
 POST_SECONDS = 120.0
 """How long an answer to a paid request is waited for, as long as fal-client waits; after that it is uncertain."""
 CONNECT_SECONDS = 15.0
@@ -57,12 +59,7 @@ async def connect(account: Account) -> AsyncIterator[Network]:
         follow_redirects=False,
     )
     patient = httpx.Timeout(120.0, connect=30.0)
-    asking = httpx.AsyncClient(
-        headers=keyed,
-        transport=_with_backup(_pooled(MAX_POLLS, context), account),
-        timeout=patient,
-        follow_redirects=False,
-    )
+    asking = _asker(keyed, _with_backup(_pooled(MAX_POLLS, context), account), patient)
     fetching = httpx.AsyncClient(
         headers={"User-Agent": USER_AGENT},
         transport=_pooled(MAX_DOWNLOADS, context),
@@ -92,6 +89,36 @@ def _search_once() -> None:
     if "sniffio" not in sys.modules and importlib.util.find_spec("sniffio") is None:
         # What stands here as None is not there, and nobody looks for it again.
         sys.modules["sniffio"] = None  # type: ignore[assignment]
+
+
+def _asker(headers: dict[str, str], transport: httpx.AsyncBaseTransport, timeout: httpx.Timeout) -> httpx.AsyncClient:
+    """Return a client that follows no redirects and makes each of its questions once, however often it is asked.
+
+    A job is asked after many times in the very same words, and making them took httpx as long as asking.
+    """
+    import httpx
+
+    class Asker(httpx.AsyncClient):
+        async def request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Response:
+            if method != "GET" or options.keys() - {"params", "timeout"}:
+                return await super().request(method, url, **options)
+            words = (str(url), repr(options))
+            question = questions.get(words)
+            if question is None:
+                if len(questions) >= MAX_QUESTIONS:
+                    questions.clear()
+                question = questions[words] = self.build_request(method, url, **options)
+            answer = await transport.handle_async_request(question)
+            try:
+                await answer.aread()
+            except BaseException:
+                await answer.aclose()
+                raise
+            answer.request = question
+            return answer
+
+    questions: dict[tuple[str, str], httpx.Request] = {}
+    return Asker(headers=headers, transport=transport, timeout=timeout, follow_redirects=False)
 
 
 def _with_backup(transport: httpx.AsyncBaseTransport, account: Account) -> httpx.AsyncBaseTransport:
@@ -126,7 +153,7 @@ def _pooled(connections: int, context: ssl.SSLContext) -> httpx.AsyncBaseTranspo
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
             host = request.url.host
             if host not in self._proxies:
-                self._proxies[host] = _proxy_for(host)
+                self._proxies[host] = _proxy_for(request.url)
             proxy = self._proxies[host]
             if proxy not in self._transports:
                 way = httpx.Proxy(proxy) if proxy else None
@@ -140,8 +167,13 @@ def _pooled(connections: int, context: ssl.SSLContext) -> httpx.AsyncBaseTranspo
     return ByWayOfProxies()
 
 
-def _proxy_for(host: str) -> str:
+def _proxy_for(url: httpx.URL) -> str:
     """Return the address of the proxy that the environment names for a host, or nothing."""
-    from urllib.request import getproxies, proxy_bypass
+    from aiohttp.helpers import get_env_proxy_for_url
 
-    return "" if proxy_bypass(host) else getproxies().get("https", "")
+    try:
+        # It asks an address for its scheme and its host, and for nothing else.
+        proxy, auth = get_env_proxy_for_url(url)  # type: ignore[arg-type]
+    except LookupError:
+        return ""
+    return str(proxy.with_user(auth.login).with_password(auth.password) if auth else proxy)

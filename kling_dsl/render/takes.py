@@ -249,12 +249,16 @@ class TakeRunner:
 
     async def _stored(self, row: Row, sha256: str, *, reason: str = "") -> None:
         tools = self._tools
-        await in_turn(tools.ledger.stored, row.key, sha256=sha256, at=tools.clock.now())
-        stored = await in_turn(tools.ledger.row, row.key)
-        assert stored is not None, "a row that was written is there"
+        stored = await in_turn(self._write_stored, row.key, sha256)
         self._keeper.add(take_of(stored))
         path = tools.store.path(sha256).relative_to(self._work.stage.root).as_posix()
         self._tell("stored", row.order, sha256=sha256, path=path, reason=reason, request_id=row.request_id)
+
+    def _write_stored(self, key: Key, sha256: str) -> Row:
+        self._tools.ledger.stored(key, sha256=sha256, at=self._tools.clock.now())
+        row = self._tools.ledger.row(key)
+        assert row is not None, "a row that was written is there"
+        return row
 
     async def _fail(self, row: Row, failure: Failure, *, quarantine: str = "") -> None:
         await in_turn(
