@@ -61,6 +61,8 @@ class WorkingWorld:
         self._like = like
         self._now_ns = now_ns
         self._known: dict[str, Known | Unreadable] = {}
+        self.blobs: dict[str, Media] = {}
+        """The facts of git's blobs, for every revision that is looked at beside this disk."""
 
     def read_text(self, path: str) -> str | Unreadable:
         """Return the text of a file."""
@@ -130,6 +132,10 @@ class GitWorld:
         found = (path.decode("utf-8", "replace") for path, entry in self._tree.items() if entry.kind != "submodule")
         return tuple(sorted(path for path in found if "\ufffd" not in path and not _is_hidden(path)))
 
+    def has(self, path: str) -> bool:
+        """Say whether a path leads to a file."""
+        return not isinstance(self._locate(path), Unreadable)
+
     def read_text(self, path: str) -> str | Unreadable:
         """Return the text of a UTF-8 file, newlines as they stand, without a byte order mark."""
         if path not in self._texts:
@@ -164,13 +170,19 @@ class GitWorld:
         if isinstance(found, Unreadable):
             return found
         place, entry = found
-        beside = self._beside.known(place)
-        if isinstance(beside, Known) and beside.blob == entry.id:
-            return beside.media
-        key = saved.key_of(_facts_version(), "blob", entry.id)
+        media = self._beside.blobs.get(entry.id) or self._measure_blob(place, entry.id)
+        if isinstance(media, Media):
+            self._beside.blobs[entry.id] = media
+        return media
+
+    def _measure_blob(self, place: str, blob: str) -> Media | Unreadable:
+        key = saved.key_of(_facts_version(), "blob", blob)
         if (kept := saved.load("files", key)) is not None and (media := _decoded(kept, Media)) is not None:
             return media
-        content = self._read(entry.id, limit=MAX_MEDIA_BYTES, noun="media file")
+        beside = self._beside.known(place)
+        if isinstance(beside, Known) and beside.blob == blob:
+            return beside.media
+        content = self._read(blob, limit=MAX_MEDIA_BYTES, noun="media file")
         if isinstance(content, Unreadable):
             return content
         pointed = read_pointer(content, place)
@@ -178,10 +190,10 @@ class GitWorld:
             # What is known of it depends on what lies on the disk today, so that it is not kept.
             fetched = isinstance(beside, Known) and beside.media.sha256 == pointed.sha256
             return beside.media if fetched and isinstance(beside, Known) else pointed
-        media = describe_media(BytesIO(content), limit=MAX_MEDIA_BYTES)
-        assert media is not None, "a blob that is too large is not read"
-        saved.store("files", key, msgspec.json.encode(media))
-        return media
+        described = describe_media(BytesIO(content), limit=MAX_MEDIA_BYTES)
+        assert described is not None, "a blob that is too large is not read"
+        saved.store("files", key, msgspec.json.encode(described))
+        return described
 
     def _locate(self, path: str) -> tuple[str, Entry] | Unreadable:
         """Return where a path really leads, symbolic links followed, and what is there, or why it is refused."""

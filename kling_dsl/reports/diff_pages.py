@@ -1,0 +1,85 @@
+"""A comparison of two revisions as Markdown for a review comment; nothing a writer typed can act as markup."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kling_dsl.history.values import Difference, Field, Piece
+from kling_dsl.reports.diff import (
+    ELLIPSIS,
+    Section,
+    closing_lines,
+    headline,
+    sections,
+    shortened,
+    title_of,
+    told_films,
+    value_words,
+)
+from kling_dsl.reports.plan_pages import _inert as inert
+
+MAX_DETAILS = 40
+"""The most clips of a film whose fields are shown: hosts refuse a comment of more than 65,536 letters."""
+
+MAX_VALUE = 600
+"""The most letters of a value that are shown."""
+
+
+def render_diff_markdown(difference: Difference) -> str:
+    """Return a comparison as GitHub-flavoured Markdown; the fields that changed are folded away."""
+    lines = [f"### {inert(headline(difference))}", ""]
+    films = told_films(difference)
+    for film in films:
+        lines += [f"#### {inert(film.title)} ({inert(title_of(film))})", ""]
+        told = tuple(sections(film))
+        if told:
+            lines += ["| Clip | What | Seconds | Cost | |", "| :-- | :-- | --: | --: | :-- |"]
+            lines += [row for section in told for row in _rows(section)]
+            lines.append("")
+        lines += _details(told)
+        lines += [f"- **{label}**: {inert(words)}" for label, words in closing_lines(film, difference)]
+        lines.append("")
+    if left := len(difference.films) - len(films):
+        lines += [f"{left:,} film{'' if left == 1 else 's'} without a change", ""]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _rows(section: Section) -> Iterator[str]:
+    for line in section.lines:
+        cells = (line.name, section.kind, line.seconds, line.cost, line.note)
+        yield "| " + " | ".join(inert(cell) for cell in cells) + " |"
+    if section.more:
+        yield f"| and {section.more:,} more | {section.kind} | | | |"
+
+
+def _details(told: tuple[Section, ...]) -> list[str]:
+    changed = [line for section in told for line in section.lines if line.fields]
+    if not changed:
+        return []
+    count = f"{len(changed):,} clip{'' if len(changed) == 1 else 's'}"
+    lines = [f"<details><summary>What changed in {count}</summary>", ""]
+    for line in changed[:MAX_DETAILS]:
+        lines.append(f"- **{inert(line.name)}**")
+        lines += [f"  - {inert(field.path)}: {_field(field)}" for field in line.fields]
+    if len(changed) > MAX_DETAILS:
+        lines.append(f"- and {len(changed) - MAX_DETAILS:,} more")
+    return [*lines, "", "</details>", ""]
+
+
+def _field(field: Field) -> str:
+    if field.words:
+        return " ".join(_piece(piece) for piece in shortened(field.words))
+    return f"{_value(field.old, field.old_sha256)} → {_value(field.new, field.new_sha256)}"
+
+
+def _value(value: str | None, sha256: str) -> str:
+    shown = value_words(value, sha256)
+    return inert(shown if len(shown) <= MAX_VALUE else shown[:MAX_VALUE] + ELLIPSIS)
+
+
+def _piece(piece: Piece) -> str:
+    text = piece.text.strip()
+    shown = inert(text if len(text) <= MAX_VALUE else text[:MAX_VALUE] + ELLIPSIS)
+    if not shown or piece.kind == "same":
+        return shown
+    return f"~~{shown}~~" if piece.kind == "removed" else f"**{shown}**"
