@@ -1,4 +1,4 @@
-"""Measures how fast films compile and are checked, against what a user would pick instead, and judges the goals."""
+"""Measures how fast films compile, are checked and rendered, against what a user would pick instead, and judges the goals."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import environment
 import msgspec
 from measurements import MEASUREMENTS, Outcome
 from processes import BenchmarkError
+from rendering import measure_render
 from stage import Stage
 
 EXAMPLE = "example: python benchmarks/bench.py compile check --rounds 3"
+ALL = {**MEASUREMENTS, "render": measure_render}
 VERDICTS = {True: "met", False: "MISSED", None: ""}
 
 
@@ -26,8 +28,8 @@ def main() -> int:
         print(environment.machine())
         with tempfile.TemporaryDirectory(prefix="kling-benchmarks-") as folder:
             stage = Stage(Path(folder), python)
-            for name in arguments.names or MEASUREMENTS:
-                for outcome in MEASUREMENTS[name](
+            for name in arguments.names or ALL:
+                for outcome in ALL[name](
                     stage, shots=arguments.shots, rounds=arguments.rounds, largest=arguments.largest
                 ):
                     outcomes.append(outcome)
@@ -61,7 +63,7 @@ def _markdown(outcomes: list[Outcome]) -> str:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLE)
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"what to measure, everything if none: {', '.join(MEASUREMENTS)}"
+        "names", nargs="*", metavar="NAME", help=f"what to measure, everything if none: {', '.join(ALL)}"
     )
     parser.add_argument("--shots", type=int, default=10_000, help="shots of the film that is compiled (%(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="pairs of runs for each comparison (%(default)s)")
@@ -70,8 +72,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there for a page")
     arguments = parser.parse_args()
     for name in arguments.names:
-        if name not in MEASUREMENTS:
-            parser.error(f"there is no measurement {name!r}: choose from {', '.join(MEASUREMENTS)}")
+        if name not in ALL:
+            parser.error(f"there is no measurement {name!r}: choose from {', '.join(ALL)}")
     if arguments.shots < 10 or arguments.rounds < 1:
         parser.error("measure at least 10 shots and one round")
     arguments.largest = arguments.shots * (10 if arguments.full else 1)

@@ -69,7 +69,7 @@ def measure_scaling(stage: Stage, *, shots: int, rounds: int, largest: int, **_:
         yield Outcome(
             f"{few:,} → {many:,} shots",
             f"≤ {MOST_GROWTH}x the time",
-            f"{_words(growth)} ({seconds(fast):.2f} → {seconds(slow):.2f} s, {peak(slow):.0f} MB)",
+            f"{words_of(growth)} ({seconds(fast):.2f} → {seconds(slow):.2f} s, {peak(slow):.0f} MB)",
             growth.median <= MOST_GROWTH,
         )
         few = many
@@ -119,7 +119,7 @@ def measure_check(stage: Stage, *, rounds: int, **_: int) -> Iterator[Outcome]:
     ):
         ours, theirs = alternate(rounds * SHORT_ROUNDS, partial(check, cache), partial(black, cache))
         found = ratio(ours, theirs)
-        measured = f"{_words(found)} ({seconds(ours) * 1000:.0f} against {seconds(theirs) * 1000:.0f} ms)"
+        measured = f"{words_of(found)} ({seconds(ours) * 1000:.0f} against {seconds(theirs) * 1000:.0f} ms)"
         # Tables of the grammar are made once for a user and a version; a goal for that one run would be no use to anybody.
         goal, met = ("", None) if share is None else (f"≤ {share}x black", found.median <= share)
         yield Outcome(what, goal, measured, met)
@@ -160,10 +160,11 @@ def _compile_cold(stage: Stage, shots: int) -> Run:
 def _against(peer: Peer, ours: tuple[Run, ...], theirs: tuple[Run, ...]) -> Outcome:
     found = ratio(ours, theirs)
     share = LARGEST_SHARE_OF.get(peer)
-    measured = f"{_words(found)} ({seconds(ours):.2f} against {seconds(theirs):.2f} s, {peak(theirs):.0f} MB)"
+    measured = f"{words_of(found)} ({seconds(ours):.2f} against {seconds(theirs):.2f} s, {peak(theirs):.0f} MB)"
     goal, met = ("", None) if share is None else (f"≤ {share}x its time", found.median <= share)
     return Outcome(f"against {peer.title}", goal, measured, met)
 
 
-def _words(found: Ratio) -> str:
+def words_of(found: Ratio) -> str:
+    """Return a ratio as the table shows it."""
     return f"{found.median:.2f}x [{found.least:.2f} to {found.most:.2f}]"

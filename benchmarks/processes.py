@@ -30,10 +30,11 @@ class Command(msgspec.Struct, frozen=True):
 
 
 class Run(msgspec.Struct, frozen=True):
-    """One process: wall clock from its start to its end, and the most memory it held at once."""
+    """One process: wall clock from its start to its end, the most memory it held at once, and its work in user and kernel."""
 
     seconds: float
     peak_megabytes: float
+    cpu_seconds: float = 0.0
 
 
 class Ratio(msgspec.Struct, frozen=True):
@@ -59,7 +60,7 @@ def run(command: Command, *, folder: Path, output: Path) -> Run:
     if process.returncode not in command.accepted:
         said = errors.read_text(encoding="utf-8", errors="replace")[-2000:]
         raise BenchmarkError(f"{' '.join(command.words)} ended with {process.returncode}\n{said}")
-    return Run(seconds, _megabytes(usage.ru_maxrss))
+    return Run(seconds, _megabytes(usage.ru_maxrss), usage.ru_utime + usage.ru_stime)
 
 
 def alternate(rounds: int, *turns: Callable[[], Run]) -> tuple[tuple[Run, ...], ...]:
@@ -77,6 +78,11 @@ def ratio(ours: Sequence[Run], theirs: Sequence[Run]) -> Ratio:
 def seconds(runs: Sequence[Run]) -> float:
     """Return the median time of the runs."""
     return statistics.median(one.seconds for one in runs)
+
+
+def cpu_seconds(runs: Sequence[Run]) -> float:
+    """Return the median work of the runs."""
+    return statistics.median(one.cpu_seconds for one in runs)
 
 
 def peak(runs: Sequence[Run]) -> float:

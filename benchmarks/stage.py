@@ -53,7 +53,7 @@ class Stage:
 
     def __init__(self, folder: Path, peers_python: Path) -> None:
         self.folder = folder
-        self._peers_python = peers_python
+        self.peers_python = peers_python
         self._numbers = itertools.count(1)
 
     def film(self, shots: int) -> Path:
@@ -61,7 +61,7 @@ class Stage:
         folder = self.folder / f"film-{shots}"
         if not folder.exists():
             # The film is made by another process, because its memory would count as that of every later child.
-            self._call("films.py", str(folder), "--shots", str(shots))
+            self.call("films.py", str(folder), "--shots", str(shots))
         return folder
 
     def kling(self, *words: str, cache: Path) -> Command:
@@ -74,12 +74,12 @@ class Stage:
 
     def peer(self, peer: Peer) -> Command:
         """Return the call of a peer."""
-        return Command((str(self._peers_python), *peer.words), {"PYTHONPATH": str(PEERS)})
+        return Command((str(self.peers_python), *peer.words), {"PYTHONPATH": str(PEERS)})
 
     def black(self, path: Path, *, cache: Path) -> Command:
         """Return a call of `black --check` with its cache in `cache`."""
-        script = self._peers_python.with_name("black")
-        return Command((str(self._peers_python), str(script), "--check", str(path)), {"BLACK_CACHE_DIR": str(cache)})
+        script = self.peers_python.with_name("black")
+        return Command((str(self.peers_python), str(script), "--check", str(path)), {"BLACK_CACHE_DIR": str(cache)})
 
     def empty_cache(self) -> Path:
         """Return a new, empty cache folder."""
@@ -101,14 +101,15 @@ class Stage:
         """Raise BenchmarkError unless both outputs are the same requests and come to what the film comes to."""
         totals = self.film(shots) / "totals.json"
         outputs = (str(self.folder / f"{name}.json") for name in (ours, theirs))
-        self._call("compare.py", *outputs, "--totals", str(totals))
+        self.call("compare.py", *outputs, "--totals", str(totals))
 
     def recheck(self, lines: int, edits: int) -> Rechecks:
         """Return what re-checking an edited film in one process measured."""
-        found = self._call("recheck.py", "--lines", str(lines), "--edits", str(edits))
+        found = self.call("recheck.py", "--lines", str(lines), "--edits", str(edits))
         return msgspec.json.decode(found, type=Rechecks)
 
-    def _call(self, script: str, *words: str) -> str:
+    def call(self, script: str, *words: str) -> str:
+        """Return what a script of this folder prints; raise BenchmarkError when it fails."""
         done = subprocess.run((sys.executable, str(HERE / script), *words), capture_output=True, text=True, check=False)
         if done.returncode:
             raise BenchmarkError(f"{script} ended with {done.returncode}\n{done.stderr[-2000:]}")
