@@ -12,10 +12,14 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from review_stage import lacking
+from workflow_files import parsed, steps_of
 
+from kling_dsl import __version__
 from kling_dsl.cli.init import init_command
 from kling_dsl.compiler import Options, compile_film
 from kling_dsl.project import find_project
+from kling_dsl.resources import specs_path
 from kling_dsl.sheets import Profiles
 from kling_dsl.world import Media
 
@@ -217,6 +221,133 @@ def test_a_name_with_terminal_escapes_is_shown_not_obeyed(tmp_path: Path) -> Non
     assert result.exit_code == 0
     assert "\x1b" not in result.output
     assert "\\x1b[31mb" in result.output
+
+
+WORKFLOWS = {"github": ".github/workflows/kling.yml", "gitlab": ".gitlab-ci.yml"}
+
+
+@pytest.mark.parametrize(("server", "workflow"), WORKFLOWS.items())
+def test_a_new_project_gets_its_workflow_too(tmp_path: Path, server: str, workflow: str) -> None:
+    result = run(str(tmp_path / "new"), "--ci", server)
+    assert result.exit_code == 0, result.output
+    assert set(tree(tmp_path / "new")) == {*FILES, workflow}
+    assert f"wrote {tmp_path / 'new' / workflow}\n" in result.stdout
+    assert result.stdout.endswith(
+        f"It installs kling-dsl {__version__} from the package index: KLING_PACKAGE in it names another.\n"
+    )
+    text = (tmp_path / "new" / workflow).read_text()
+    assert f"KLING_PACKAGE: kling-dsl=={__version__}\n" in text
+    assert "@VERSION@" not in text
+
+
+@pytest.mark.parametrize("sign", ["kling.toml", "film.kling", "films/advert/film.kling"])
+@pytest.mark.parametrize(("server", "workflow"), WORKFLOWS.items())
+def test_a_project_that_exists_gets_only_the_workflow(tmp_path: Path, server: str, workflow: str, sign: str) -> None:
+    (tmp_path / sign).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / sign).write_text("mine")
+    result = run(str(tmp_path), "--ci", server)
+    assert result.exit_code == 0, result.output
+    assert tree(tmp_path) == tuple(sorted((workflow, sign)))
+    assert result.stdout.startswith(f"wrote {tmp_path / workflow}\n\nIt installs ")
+    again = run(str(tmp_path), "--ci", server)
+    assert again.exit_code == 2
+    assert f"exist already:\n  {tmp_path / workflow}\nMove it away" in again.stderr
+
+
+def test_a_workflow_lies_where_the_server_looks_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "repository" / ".git").mkdir(parents=True)
+    folder = tmp_path / "repository" / "films"
+    folder.mkdir()
+    (folder / "film.kling").write_text("mine")
+    monkeypatch.chdir(folder)
+    result = run("--ci", "github")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("wrote ../.github/workflows/kling.yml\n")
+    assert set(tree(tmp_path / "repository")) == {".github/workflows/kling.yml", "films/film.kling"}
+
+
+def test_a_workflow_of_ones_own_is_never_overwritten(tmp_path: Path) -> None:
+    (tmp_path / ".gitlab-ci.yml").write_text("mine")
+    result = run(str(tmp_path), "--ci", "gitlab")
+    assert result.exit_code == 2
+    assert tree(tmp_path) == (".gitlab-ci.yml",)
+    assert (tmp_path / ".gitlab-ci.yml").read_text() == "mine"
+
+
+def test_no_link_carries_a_workflow_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "kling.toml").touch()
+    (tmp_path / "project" / ".github").symlink_to(tmp_path / "elsewhere")
+    result = run(str(tmp_path / "project"), "--ci", "github")
+    assert result.exit_code == 2
+    assert tree(tmp_path / "elsewhere") == ()
+
+
+def test_a_workflow_that_cannot_be_written_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Path.open
+
+    def open_or_fail(path: Path, *arguments: Any, **options: Any) -> Any:
+        if path.name == "kling.yml" and arguments == ("xb",):
+            raise OSError(28, "No space left on device")
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", open_or_fail)
+    result = run(str(tmp_path / "new"), "--ci", "github")
+    assert result.exit_code == 1
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_workflow_asks_for_no_more_than_it_needs(tmp_path: Path) -> None:
+    run(str(tmp_path), "--ci", "github")
+    text = (tmp_path / WORKFLOWS["github"]).read_text()
+    assert "\non:\n  pull_request:\n\npermissions:\n  contents: read\n  pull-requests: write\n\nconcurrency:\n" in text
+    assert "pull_request_target" not in text
+    assert "secrets" not in text
+    steps = steps_of(text)
+    assert all("${{" not in step.run for step in steps)
+    scripts = [step.run.removeprefix('bash "$KLING_STEPS/').removesuffix('"') for step in steps[1:]]
+    assert scripts == ["check.sh", "test.sh", "difference.sh", "comment.sh", "verdict.sh"]
+    assert all((specs_path("starter", "ci", "steps") / script).is_file() for script in scripts)
+
+
+def test_a_parser_reads_the_workflows(tmp_path: Path) -> None:
+    run(str(tmp_path), "--ci", "github")
+    run(str(tmp_path), "--ci", "gitlab")
+    text = (tmp_path / WORKFLOWS["github"]).read_text()
+    github = parsed(text)
+    assert (github["on"], github["concurrency"]["cancel-in-progress"]) == ({"pull_request": ""}, "true")
+    assert github["permissions"] == {"contents": "read", "pull-requests": "write"}
+    runs = [step for step in github["jobs"]["films"]["steps"] if "run" in step]
+    read = [(step.name, step.environment, step.run) for step in steps_of(text)]
+    assert [(step["name"], step.get("env", {}), step["run"]) for step in runs] == read
+    assert parsed((tmp_path / WORKFLOWS["gitlab"]).read_text())["kling"]["artifacts"]["when"] == "always"
+
+
+def test_the_workflow_finds_the_scripts_that_kling_brings(tmp_path: Path) -> None:
+    """Run the line that asks for them, with an interpreter that has kling."""
+    run(str(tmp_path), "--ci", "github")
+    install = steps_of((tmp_path / WORKFLOWS["github"]).read_text())[0].run
+    [program] = re.findall(r'python" -I -c "(.*)"\)"$', install, re.MULTILINE)
+    told = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert Path(told.stdout.strip()) == specs_path("starter", "ci", "steps")
+
+
+@pytest.mark.skipif(bool(lacking("bash", "git")), reason="needs bash and git")
+def test_the_job_for_gitlab_runs_every_step_and_fails_with_the_first(tmp_path: Path) -> None:
+    """Run the job's last line with stand-ins for the scripts."""
+    run(str(tmp_path), "--ci", "gitlab")
+    [line] = re.findall(r"^    - (failed=0;.*)$", (tmp_path / ".gitlab-ci.yml").read_text(), re.MULTILINE)
+    for name in ("check", "test", "difference", "comment", "verdict"):
+        (tmp_path / f"{name}.sh").write_text(f"echo {name}\n" + ("exit 3\n" if name == "check" else ""))
+    done = subprocess.run(
+        ["bash", "-eo", "pipefail", "-c", f'steps="{tmp_path}"\n{line}'],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout.split()) == (1, ["check", "test", "difference", "comment", "verdict"])
 
 
 def test_the_help_has_an_example() -> None:
