@@ -128,7 +128,11 @@ def render_diff_json(difference: Difference) -> str:
     return in_json(
         {
             "old": {"revision": difference.old, "commit": difference.old_commit or None},
-            "new": {"revision": difference.new, "commit": difference.new_commit or None},
+            # The working tree has no revision and no commit.
+            "new": {
+                "revision": difference.new if difference.new_commit else None,
+                "commit": difference.new_commit or None,
+            },
             "total": {
                 "old_usd": _amount(difference.old_usd),
                 "new_usd": _amount(difference.new_usd),
