@@ -258,7 +258,8 @@ class TestJson:
             },
         ]
         assert found["total"] == {"seconds": 15, "film_usd": "10.50", "kept_usd": "0.00", "to_buy_usd": "10.50"}
-        assert found["budget"] == {"usd": "20.00", "over_usd": "0.00"}
+        assert found["budget"] == {"usd": "20.00", "spent_usd": "0.00", "over_usd": "0.00"}
+        assert (found["limits"], found["ways_under_budget"]) == ([], [])
         assert found["drafts"] == [
             {"model": "o3-pro", "film_usd": "2.80", "refused": 0},
             {"model": "o3-standard", "film_usd": "2.10", "refused": 0},

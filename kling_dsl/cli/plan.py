@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,11 +13,12 @@ import click
 
 from kling_dsl.cli.films import open_film, refuse_failed
 from kling_dsl.cli.options import FILM, film_options
+from kling_dsl.cli.stages import Dollars
 
 if TYPE_CHECKING:
     from kling_dsl.cli.desk import Desk
     from kling_dsl.cli.films import Opened
-    from kling_dsl.reports.plan import Plan
+    from kling_dsl.reports.plan import Plan, Room
 
 
 @click.command("plan")
@@ -30,12 +32,14 @@ if TYPE_CHECKING:
 @click.option(
     "--out", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="Write it into a file instead."
 )
+@click.option("--max-cost", metavar="USD", type=Dollars(), help="Count this as the limit for one run.")
 @click.option("--exit-code", is_flag=True, help="Exit with 5 when there is something to buy.")
 @film_options
 def plan_command(
     film: Path,
     form: str | None,
     out: Path | None,
+    max_cost: Decimal | None,
     exit_code: bool,
     model: str | None,
     values: tuple[str, ...],
@@ -44,8 +48,8 @@ def plan_command(
     """Print what a film would buy and what it costs; nothing is sent.
 
     A plan that is saved as JSON can be reviewed, and rendered later: `kling render plan.json` buys exactly that, or
-    refuses when anything has moved. The exit code is 3 when the film costs more than its Budget, and with --exit-code
-    5 when anything is to be bought.
+    refuses when anything has moved. The exit code is 3 when the film costs more than its Budget or passes a limit of
+    kling.toml, and with --exit-code 5 when anything is to be bought.
 
     \b
     Example:
@@ -54,16 +58,15 @@ def plan_command(
       kling plan film.kling --out plan.json
     """
     from kling_dsl.cli.desk import open_desk
-    from kling_dsl.money import dollars
     from kling_dsl.render.stage import Stage
 
     opened = open_film(film, model=model, values=values, data=data)
     refuse_failed(opened)
     desk = open_desk(opened, Stage.real(opened.project))
-    plan = plan_of(desk)
+    plan = plan_of(desk, max_cost_usd=max_cost)
     form = form or _form_of(out)
     if form == "json":
-        from kling_dsl.reports.plan import render_plan_json
+        from kling_dsl.reports.plan_json import render_plan_json
         from kling_dsl.reports.saved_plan import basis_of
 
         options = {"model": model, "values": list(values), "data": _from_root(data, opened)}
@@ -72,11 +75,7 @@ def plan_command(
     else:
         text = _render(plan, form, to_file=out is not None)
     _write(text, form, out)
-    if plan.budget_usd is not None and plan.over_budget_usd:
-        click.echo(
-            f"refused: {dollars(plan.over_budget_usd)} over the budget of {dollars(plan.budget_usd)}",
-            err=True,
-        )
+    if _tell_over(plan):
         raise click.exceptions.Exit(3)
     if exit_code and plan.to_buy_usd:
         raise click.exceptions.Exit(5)
@@ -94,13 +93,57 @@ def _from_root(data: tuple[str, ...], opened: Opened) -> list[str]:
     return [f"{name}={opened.project.relative(Path(file)) or file}" for name, _, file in pairs]
 
 
-def plan_of(desk: Desk) -> Plan:
-    """Return the plan of a film by its records."""
+def plan_of(desk: Desk, *, max_cost_usd: Decimal | None = None) -> Plan:
+    """Return the plan of a film by its records and limits."""
     from kling_dsl.compiler import quote_drafts
     from kling_dsl.reports.plan import make_plan
 
-    compilation = desk.opened.compilation
-    return make_plan(compilation, desk.standings, today=today(), drafts=quote_drafts(compilation, desk.opened.world))
+    opened = desk.opened
+    rooms, film_spent_usd = _rooms(desk, max_cost_usd)
+    return make_plan(
+        opened.compilation,
+        desk.standings,
+        today=today(),
+        drafts=quote_drafts(opened.compilation, opened.world),
+        rooms=rooms,
+        film_spent_usd=film_spent_usd,
+    )
+
+
+def _rooms(desk: Desk, max_cost_usd: Decimal | None) -> tuple[tuple[Room, ...], Decimal]:
+    """Return the limits besides the film's Budget, with what counts against each, and what the film has cost so far."""
+    from kling_dsl.cli.desk import ledger_exists, told_problems
+    from kling_dsl.ledger import read_ledger
+    from kling_dsl.render.clock import Clock
+    from kling_dsl.render.limits import ROOMS, limits_of
+    from kling_dsl.reports.plan import Room
+
+    settings = desk.opened.project.settings
+    limits = limits_of(settings, budget_usd=None, max_cost_usd=max_cost_usd, clock=Clock())
+    if not ledger_exists(desk.stage):
+        return tuple(Room(ROOMS[limit.scope], limit.usd, Decimal(0)) for limit in limits), Decimal(0)
+    with told_problems(), read_ledger(desk.stage.ledger) as ledger:
+        counted = [
+            Decimal(0) if limit.scope == "run" else ledger.spending(since=limit.since).total_usd for limit in limits
+        ]
+        film_spent_usd = ledger.spending(film=desk.film).total_usd
+    rooms = tuple(Room(ROOMS[limit.scope], limit.usd, usd) for limit, usd in zip(limits, counted, strict=True))
+    return rooms, film_spent_usd
+
+
+def _tell_over(plan: Plan) -> bool:
+    """Say on stderr which limits the purchase would pass; return whether there are any."""
+    from kling_dsl.money import dollars
+
+    told: list[str] = []
+    if plan.budget_usd is not None and plan.over_budget_usd:
+        told.append(f"{dollars(plan.over_budget_usd)} over the budget of {dollars(plan.budget_usd)}")
+    for room in plan.rooms:
+        if over := room.over_usd(plan.to_buy_usd):
+            told.append(f"{dollars(over)} over the limit of {dollars(room.usd)} {room.name}")
+    for words in told:
+        click.echo(f"refused: {words}", err=True)
+    return bool(told)
 
 
 def shown(plan: Plan) -> str:

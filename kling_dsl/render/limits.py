@@ -24,6 +24,9 @@ NAMES = {
 }
 """What a limit is called when it refuses."""
 
+ROOMS = {"run": "for a run", "film": "for the film", "day": "for a day", "total": "in total"}
+"""What a limit is for, in a plan."""
+
 
 class Shortage(msgspec.Struct, frozen=True):
     """A limit that a purchase would pass."""

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from itertools import groupby
-from typing import Any
 
 import msgspec
 
 from kling_dsl.compiler import Compilation, Quote
 from kling_dsl.costs import Cost
-from kling_dsl.money import decimal_string, dollars
+from kling_dsl.money import dollars
 from kling_dsl.profiles import Price, Profile
-from kling_dsl.reports.escaping import safe_json
 from kling_dsl.standing import Standing, State
 
 OLD_AFTER_DAYS = 90
@@ -77,8 +75,20 @@ class Basis(msgspec.Struct, frozen=True):
         return self.days > OLD_AFTER_DAYS
 
 
+class Room(msgspec.Struct, frozen=True):
+    """A limit of the project or of the command, and what counts against it already."""
+
+    name: str
+    usd: Decimal
+    counted_usd: Decimal
+
+    def over_usd(self, wanted_usd: Decimal) -> Decimal:
+        """Return by how much buying so much would pass the limit; 0 when it does not."""
+        return max(Decimal(0), self.counted_usd + wanted_usd - self.usd)
+
+
 class Plan(msgspec.Struct, frozen=True):
-    """The whole plan of a film."""
+    """The whole plan of a film; `film_spent_usd` is what was spent and reserved for it until now, retakes included."""
 
     film: str
     file: str
@@ -86,6 +96,8 @@ class Plan(msgspec.Struct, frozen=True):
     budget_usd: Decimal | None
     drafts: tuple[Quote, ...]
     prices: tuple[Basis, ...]
+    rooms: tuple[Room, ...] = ()
+    film_spent_usd: Decimal = Decimal(0)
 
     @property
     def seconds(self) -> int:
@@ -123,9 +135,14 @@ class Plan(msgspec.Struct, frozen=True):
         return self.film_usd - self.kept_usd - self.to_buy_usd
 
     @property
+    def needed_usd(self) -> Decimal:
+        """What the film's Budget has to bear: all of the film, or what it has cost so far and what is left to buy."""
+        return max(self.film_usd, self.film_spent_usd + self.to_buy_usd)
+
+    @property
     def over_budget_usd(self) -> Decimal:
         """How much the film costs over its budget; 0 when it has none or keeps to it."""
-        return max(Decimal(0), self.film_usd - self.budget_usd) if self.budget_usd is not None else Decimal(0)
+        return max(Decimal(0), self.needed_usd - self.budget_usd) if self.budget_usd is not None else Decimal(0)
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -144,9 +161,15 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 def make_plan(
-    compilation: Compilation, standings: Sequence[Standing], *, today: date, drafts: tuple[Quote, ...]
+    compilation: Compilation,
+    standings: Sequence[Standing],
+    *,
+    today: date,
+    drafts: tuple[Quote, ...],
+    rooms: tuple[Room, ...] = (),
+    film_spent_usd: Decimal = Decimal(0),
 ) -> Plan:
-    """Return the plan of a compilation that has not failed, by how its clips stand."""
+    """Return the plan of a compilation that has not failed, by how its clips stand and what limits leave."""
     return Plan(
         film=compilation.title,
         file=compilation.file,
@@ -154,74 +177,15 @@ def make_plan(
         budget_usd=compilation.settings.budget_usd,
         drafts=drafts,
         prices=tuple(_prices(compilation, today)),
+        rooms=rooms,
+        film_spent_usd=film_spent_usd,
     )
-
-
-def render_plan_json(plan: Plan, basis: Mapping[str, Any] | None = None) -> bytes:
-    """Return a plan as indented JSON; money is a string of decimal dollars.
-
-    `basis` is what a saved plan rests on beyond what it shows; it stands under `saved`.
-    """
-    report: dict[str, Any] = {
-        "film": plan.film,
-        "file": plan.file,
-        "clips": [
-            {
-                "id": clip.id,
-                "scene": clip.scene,
-                "model": clip.model,
-                "state": clip.state,
-                "why": clip.why,
-                "seconds": clip.seconds,
-                "takes": clip.takes,
-                "cost_usd": decimal_string(clip.cost_usd),
-                "retake_usd": decimal_string(clip.retake_usd),
-                "to_buy_usd": decimal_string(clip.to_buy_usd),
-                "kept_usd": decimal_string(clip.kept_usd),
-                "fingerprint": clip.fingerprint,
-                "source": {"file": clip.file, "line": clip.line},
-            }
-            for clip in plan.clips
-        ],
-        "total": {
-            "seconds": plan.seconds,
-            "film_usd": decimal_string(plan.film_usd),
-            "kept_usd": decimal_string(plan.kept_usd),
-            "to_buy_usd": decimal_string(plan.to_buy_usd),
-        },
-        "budget": None
-        if plan.budget_usd is None
-        else {"usd": decimal_string(plan.budget_usd), "over_usd": decimal_string(plan.over_budget_usd)},
-        "drafts": [
-            {
-                "model": quote.model,
-                "film_usd": None if quote.film_usd is None else decimal_string(quote.film_usd),
-                "refused": quote.refused,
-            }
-            for quote in plan.drafts
-        ],
-        "prices": [
-            {
-                "model": basis.model,
-                "usd_per_second": decimal_string(basis.usd_per_second),
-                "condition": basis.condition,
-                "billed": basis.billed,
-                "confidence": basis.confidence,
-                "date": basis.date,
-                "old": basis.is_old,
-                "source": basis.source,
-                "url": basis.url,
-            }
-            for basis in plan.prices
-        ],
-    }
-    if basis is not None:
-        report["saved"] = basis
-    return safe_json(msgspec.json.format(msgspec.json.encode(report), indent=2))
 
 
 def closing_lines(plan: Plan) -> tuple[tuple[str, str], ...]:
     """Return what stands under the table: a label and its words."""
+    from kling_dsl.reports.ways import find_ways
+
     takes = f", {plan.seconds_with_takes:,} s with all takes" if plan.seconds_with_takes != plan.seconds else ""
     lines = [
         ("film", f"{plan.seconds:,} s in {_count(plan.clips)}{takes}, {dollars(plan.film_usd)}"),
@@ -233,8 +197,20 @@ def closing_lines(plan: Plan) -> tuple[tuple[str, str], ...]:
         lines.append(("open", f"{dollars(plan.open_usd)} ordered, uncertain or failed: see below"))
     if plan.budget_usd is not None:
         over = plan.over_budget_usd
-        told = f"{dollars(over)} over" if over else f"{dollars(plan.budget_usd - plan.film_usd)} left"
-        lines.append(("budget", f"{dollars(plan.budget_usd)}, {told}"))
+        told = f"{dollars(over)} over" if over else f"{dollars(plan.budget_usd - plan.needed_usd)} left"
+        more = plan.needed_usd > plan.film_usd
+        spent = f"; {dollars(plan.film_spent_usd)} went into this film already" if more else ""
+        lines.append(("budget", f"{dollars(plan.budget_usd)}, {told}{spent}"))
+    for room in plan.rooms:
+        over = room.over_usd(plan.to_buy_usd)
+        left = room.usd - room.counted_usd - plan.to_buy_usd
+        lines.append(
+            (
+                "limit",
+                f"{dollars(room.usd)} {room.name}, {dollars(over) if over else dollars(left)} {'over' if over else 'left'}",
+            )
+        )
+    lines += [("fits", f"{way.words}: {dollars(way.film_usd)}") for way in find_ways(plan)]
     lines += [("as a draft", _quoted(quote)) for quote in plan.drafts]
     lines += _reasons(plan)
     for basis in plan.prices:

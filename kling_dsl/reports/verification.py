@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -14,13 +14,13 @@ from kling_dsl.ledger import Row
 from kling_dsl.lock import Lock, Take
 from kling_dsl.money import dollars
 from kling_dsl.reports.escaping import sound, visible
+from kling_dsl.reports.lock_lines import Severity, explain_line
 from kling_dsl.reports.tables import fold, in_json
 from kling_dsl.store import Store
 
 MAX_RECORD_BYTES = 4 * 1024 * 1024
 """The largest record of a clip that is read; one has some kilobytes."""
 
-Severity = Literal["error", "note"]
 _INDENT = "  "
 _RENUMBERED = "is a second take "
 """How a lock's problem begins that gave a take another number than its record has."""
@@ -44,6 +44,8 @@ class FilmRecords(msgspec.Struct, frozen=True):
     there: bool
     lock: Lock
     rows: tuple[Row, ...]
+    lock_lines: tuple[bytes, ...] = ()
+    """The lines of the lock as they stand, when some of them are amiss."""
 
 
 class Verified(msgspec.Struct, frozen=True):
@@ -124,12 +126,10 @@ def check_film(film: FilmRecords, clips: Clips, locked: frozenset[tuple[str, str
     """
     renumbered = False
     for problem in film.lock.problems:
-        where = f"{film.lock_shown}:{problem.line}"
-        if problem.message.startswith(_RENUMBERED):
-            renumbered = True
-            yield Finding(f"this line {problem.message}", where, "nothing: both takes count", "note")
-        else:
-            yield Finding(f"this line {problem.message}", where, "mend the line, or take the lock from git")
+        renumbered = renumbered or problem.message.startswith(_RENUMBERED)
+        line = film.lock_lines[problem.line - 1] if problem.line <= len(film.lock_lines) else b""
+        told = explain_line(problem, film.lock, line)
+        yield Finding(told.what, f"{film.lock_shown}:{problem.line}", told.todo, told.severity)
     for take in film.lock.takes:
         yield from _check_take(take, film, clips, numbers_hold=not renumbered)
     for row in film.rows:
