@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from sandbox_stage import ENDPOINT, PLAIN, serving
 
 ROOT = Path(__file__).resolve().parent.parent
 BENCHMARKS = ROOT / "benchmarks"
@@ -168,3 +169,46 @@ def test_unknown_measurement_is_wrong_usage() -> None:
     done = call(sys.executable, str(BENCHMARKS / "bench.py"), "compil")
     assert done.returncode == 2
     assert "'compil'" in done.stderr
+
+
+def test_ledger_steps_are_timed(tmp_path: Path) -> None:
+    done = call(sys.executable, str(BENCHMARKS / "transitions.py"), str(tmp_path), "--takes", "3")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert 0 < found["median"] <= found["most"]
+
+
+def test_bare_loop_brings_every_clip_home(tmp_path: Path) -> None:
+    requests = [{"id": f"s{number}", "endpoint": ENDPOINT, "arguments": dict(PLAIN)} for number in range(3)]
+    place = tmp_path / "requests.json"
+    place.write_text(json.dumps({"requests": requests}), encoding="utf-8")
+    with serving(tmp_path / "sandbox") as stage:
+        loop = str(PEERS / "aiohttp_render.py")
+        words = (sys.executable, loop, str(place), str(tmp_path / "out"), "3")
+        done = call(*words, variables=stage.sandbox.environment())
+        assert (done.returncode, done.stderr) == (0, "")
+        bill = stage.sandbox.bill()
+    assert [(submission.arguments, submission.billed) for submission in bill.submissions] == [(PLAIN, True)] * 3
+    assert bill.downloads == 3
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"s0.mp4", "s1.mp4", "s2.mp4"}
+
+
+def test_a_large_file_is_fetched_whole(tmp_path: Path) -> None:
+    program = str(BENCHMARKS / "downloading.py")
+    words = (sys.executable, program, "serve", str(tmp_path))
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            variables = dict(server.stdout.readline().strip().split("=", 1) for _ in range(3))
+            part = tmp_path / "clip.part"
+            done = call(sys.executable, program, "fetch", variables["ADDRESS"], "3", str(part), variables=variables)
+        finally:
+            server.terminate()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert part.stat().st_size == 3_000_000
+
+
+def test_rendering_is_among_the_measurements() -> None:
+    done = call(sys.executable, str(BENCHMARKS / "bench.py"), "--help")
+    assert done.returncode == 0
+    assert "imports, render" in " ".join(done.stdout.split())
