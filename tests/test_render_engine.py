@@ -185,6 +185,18 @@ def test_an_edit_buys_what_changed_and_what_continues_it(theatre: Theatre, tmp_p
     assert len(theatre.bill().submissions) == 6
 
 
+def test_a_take_that_was_stored_before_an_edit_comes_into_the_lock(theatre: Theatre, tmp_path: Path) -> None:
+    film = theatre.begin(tmp_path / "p", ONE)
+    assert film.run(fatal="ledger stored is done#1").code == -signal.SIGKILL
+    film.write(ONE.replace("far out", "close by"))
+    film.render()
+    assert len(film.lock().takes) == 2
+    # Also when there is nothing to buy.
+    film.lock_path.write_bytes(film.lock_path.read_bytes().splitlines(keepends=True)[0])
+    film.render()
+    assert {take.request_id for take in film.lock().takes} == {row.request_id for row in film.rows()}
+
+
 def test_a_take_that_was_ordered_before_an_edit_comes_home(slow_theatre: Theatre, tmp_path: Path) -> None:
     film = slow_theatre.begin(tmp_path / "p", ONE)
     assert film.run(fatal="ledger submitted is done#1").code == -signal.SIGKILL

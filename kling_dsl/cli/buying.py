@@ -40,7 +40,7 @@ def buy(desk: Desk, order: Order) -> int:
     from kling_dsl.money import dollars
 
     if order.form == "text":
-        click.echo(shown(plan_of(desk)), nl=False)
+        click.echo(shown(plan_of(desk, max_cost_usd=order.max_cost_usd)), nl=False)
     wanted = [standing for standing in desk.standings if order.only is None or standing.call.id in order.only]
     takes = sum(len(standing.to_buy) for standing in wanted) + sum(order.extra.values())
     if not takes and all(standing.state in ("kept", "accepted") for standing in wanted) and not _unsettled(desk):
@@ -63,7 +63,9 @@ def _unsettled(desk: Desk) -> bool:
     if any(row.state in UNDER_WAY and row.order.film == film for row in desk.rows):
         return True
     known = {(take.sha256, take.request_id) for take in desk.lock.takes}
-    return any((take.sha256, take.request_id) not in known for standing in desk.standings for take in standing.takes)
+    stored = [(row.sha256, row.request_id) for row in desk.rows if row.state == "stored" and row.order.film == film]
+    shown = [(take.sha256, take.request_id) for standing in desk.standings for take in standing.takes]
+    return not known.issuperset((*stored, *shown))
 
 
 def _extra_usd(desk: Desk, order: Order) -> Decimal:

@@ -27,7 +27,7 @@ from kling_dsl.render.stage import Stage
 from kling_dsl.render.takes import Ended, TakeRunner
 from kling_dsl.render.uploads import Uploader, fill
 from kling_dsl.render.writing import in_turn
-from kling_dsl.standing import UNDER_WAY, Records, Standing, Standings, next_takes
+from kling_dsl.standing import UNDER_WAY, Records, Standing, Standings, next_takes, take_of
 from kling_dsl.store import Store
 
 Result = TypeVar("Result")
@@ -102,6 +102,7 @@ class Render:
         standings = self._standings.all(records)
         loop = asyncio.get_running_loop()
         self._frames = {standing.call.id: loop.create_future() for standing in standings}
+        self._keep_left_out()
         for standing in standings:
             self._keep_known(standing)
         tasks: dict[str, asyncio.Task[ClipEnd]] = {}
@@ -153,6 +154,13 @@ class Render:
         for take in standing.takes:
             if (take.sha256, take.request_id) not in known:
                 self._keeper.add(take)
+
+    def _keep_left_out(self) -> None:
+        """Bring takes of requests into the lock that the film made before an edit, after which they may come again."""
+        known = {(take.sha256, take.request_id) for take in self._lock.takes}
+        for row in self._tools.ledger.rows(film=self._work.compilation.file, states=("stored",)):
+            if (row.sha256, row.request_id) not in known:
+                self._keeper.add(take_of(row))
 
     async def _clip(self, standing: Standing) -> ClipEnd:
         name = standing.call.id
