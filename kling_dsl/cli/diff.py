@@ -132,7 +132,8 @@ def _sort_words(words: Sequence[str], after: Sequence[str]) -> tuple[Range, tupl
     films: list[str] = []
     revisions: list[str] = []
     for word in words:
-        is_film = word.endswith(".kling") and (".." not in word or os.path.lexists(word))
+        is_revision = word.startswith("refs/") or ".." in word.replace("../", "")
+        is_film = word.endswith(".kling") and (not is_revision or os.path.lexists(word))
         (films if is_film else revisions).append(word)
     if len(revisions) > 1:
         shown = visible(revisions[1][:80])

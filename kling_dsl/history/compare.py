@@ -120,7 +120,8 @@ def _changes(
     old: Sequence[Member], new: Sequence[Member], matched: Sequence[ClipPair], strays: Sequence[ClipPair]
 ) -> Iterator[Change]:
     """Yield what became of each clip, in the order of the new side; what was removed comes last."""
-    strayed = find_strayed(matched)
+    # A clip that went to another scene has moved already: it is not taken for one that the others went past.
+    strayed = find_strayed([pair for pair in matched if pair.old.clip.scene == pair.new.clip.scene])
     inside = {id(pair.new): pair for pair in matched}
     across = {id(pair.new): pair for pair in strays}
     names = {pair.old.clip.id: pair.new.clip.id for pair in matched}

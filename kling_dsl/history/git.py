@@ -77,6 +77,14 @@ class Entry(msgspec.Struct, frozen=True):
     id: str
 
 
+class Commit(msgspec.Struct, frozen=True):
+    """A commit: its id, when it was made (ISO 8601) and the first line of its message."""
+
+    id: str
+    date: str
+    subject: str
+
+
 Tree = Mapping[bytes, Entry]
 """The files below a folder at a revision, by path from that folder."""
 
@@ -139,6 +147,17 @@ class Repository:
         if done.returncode == 0 and _COMMIT.match(found):
             return found
         raise GitProblem(f"the two revisions have no common commit here{self._deepen()}")
+
+    def commits(self, *, most: int, below: bytes) -> tuple[Commit, ...]:
+        """Return the commits that changed something below a folder, from HEAD back along first parents, newest first."""
+        form = "--format=%H%x00%cI%x00%s"
+        where = ("--", os.fsdecode(below)) if below else ()
+        words = ("log", "-z", form, "--first-parent", f"--max-count={most}", "--no-show-signature", "HEAD", *where)
+        done = self._call(words)
+        if done.returncode:
+            return ()
+        fields = done.stdout.decode("utf-8", "replace").split("\0")
+        return tuple(Commit(*fields[at : at + 3]) for at in range(0, len(fields) - 2, 3))
 
     def tree(self, commit: str, prefix: bytes) -> Tree:
         """Return the files of a commit below a folder, which is given as `prefix_of` does; empty without such a folder."""
