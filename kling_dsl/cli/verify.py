@@ -156,13 +156,15 @@ def _records_of(path: str, project: Project, stage: Stage, rows: Sequence[Row]) 
     from kling_dsl.reports.verification import FilmRecords
 
     place = stage.lock(path)
+    lock = read_lock(place)
     return FilmRecords(
         file=path,
         shown=typed_path(project.root / path),
         lock_shown=shown_path(place),
         there=(project.root / path).is_file(),
-        lock=read_lock(place),
+        lock=lock,
         rows=tuple(row for row in rows if row.order.film == path),
+        lock_lines=tuple(place.read_bytes().split(b"\n")) if lock.problems else (),
     )
 
 
