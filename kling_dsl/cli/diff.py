@@ -95,13 +95,13 @@ def diff_command(
     after: tuple[str, ...] = ctx.meta.get(_AFTER, ())
     chosen, films = _sort_words(words, after)
     project, paths = _project_of(films)
-    request = _request(project, model=model, values=values, data=data)
+    request = request_of(project, model=model, values=values, data=data)
     try:
         with Repository(project.root) as repository:
             views = _views(repository, project, chosen)
             difference, problems = _compare(views, paths, request)
     except GitProblem as problem:
-        if problem.usage == "wrong":
+        if problem.usage == "wrong" or (films and problem.usage == "elsewhere"):
             raise click.UsageError(visible(str(problem))) from None
         raise click.ClickException(visible(str(problem))) from None
     click.echo("".join(problems), err=True, nl=False)
@@ -168,7 +168,8 @@ def _project_of(films: Sequence[str]) -> tuple[Project, tuple[str, ...]]:
     return project, tuple(dict.fromkeys(relative_film(project, Path(film)) for film in films))
 
 
-def _request(project: Project, *, model: str | None, values: Sequence[str], data: Sequence[str]) -> Request:
+def request_of(project: Project, *, model: str | None, values: Sequence[str], data: Sequence[str]) -> Request:
+    """Return how films are compiled on every side, by the options of a command line."""
     from kling_dsl.cli.films import _data_path, _pairs
     from kling_dsl.history.revision import Request
     from kling_dsl.reports.pages import slugs

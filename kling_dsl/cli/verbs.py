@@ -11,6 +11,8 @@ COMMANDS = {
     "check": "report every mistake in films",
     "compile": "print the exact requests of a film",
     "plan": "print what a film would buy and what it costs",
+    "diff": "print what an edit costs, from git",
+    "why": "tell why a clip would be bought",
     "render": "buy what is missing of a film; --sandbox costs nothing",
     "status": "tell what is rendered, under way and uncertain",
     "takes": "list the takes of a clip",

@@ -27,6 +27,9 @@ MAX_TREE_BYTES = 512 * 1024 * 1024
 MAX_BLOB_BYTES = 512 * 1024 * 1024
 """The largest blob that is ever read whole, as for a media file on the disk."""
 
+MAX_RESTARTS = 3
+"""How often a process that ended over a question is started again before we give up."""
+
 _LONGEST_NAME = 1000
 """The longest revision that anybody types."""
 
@@ -63,9 +66,12 @@ _SETTINGS = {
 
 
 class GitProblem(Exception):
-    """Git cannot answer; the message says why and what to do. `usage` is set where another argument would help."""
+    """Git cannot answer; the message says why and what to do.
 
-    def __init__(self, message: str, *, usage: Literal["wrong", "right"] = "right") -> None:
+    `usage` is `wrong` where another revision would help, and `elsewhere` where another folder would.
+    """
+
+    def __init__(self, message: str, *, usage: Literal["wrong", "elsewhere", "right"] = "right") -> None:
         super().__init__(message)
         self.usage = usage
 
@@ -103,7 +109,8 @@ class Repository:
         words = ("rev-parse", "--is-inside-work-tree", "--is-shallow-repository", "--show-cdup")
         done = self._call(words)
         if done.returncode:
-            raise GitProblem(_refusal(done.stderr, folder))
+            missing = b"not a git repository" in done.stderr
+            raise GitProblem(_refusal(done.stderr, folder), usage="elsewhere" if missing else "right")
         lines = os.fsdecode(done.stdout).split("\n", 2)
         if lines[0] != "true":
             raise GitProblem(f"{folder} lies in a git folder without a working tree; run this in a working tree")
@@ -223,37 +230,55 @@ class _Batch:
     """A process of git that answers one question after the other."""
 
     def __init__(self, words: Sequence[str], folder: Path) -> None:
+        self._words = words
+        self._folder = folder
+        self._restarts = 0
+        self._start()
+
+    def ask(self, blob: str) -> int | None:
+        """Ask for one blob; return its bytes as git announces them, or None when it is missing."""
+        assert _COMMIT.match(blob), "an id of git is hexadecimal, so that it asks one question"
+        parts = self._answer(blob)
+        if len(parts) == 3 and parts[1] == b"blob":
+            return int(parts[2])
+        if len(parts) == 2:
+            return None
+        # Where a clone left parts out, some versions of git end over the first of them, since they may not fetch it.
+        if parts or self._restarts == MAX_RESTARTS:
+            raise GitProblem(
+                f"git cannot read {blob[:12]}: this clone is damaged or left out a part of its history;"
+                " `git fsck` may say more, and `git fetch --refetch` fetches what is missing"
+            )
+        self._restarts += 1
+        self.close()
+        self._start()
+        return None
+
+    def _start(self) -> None:
         try:
             self._process = subprocess.Popen(  # noqa: S603 - git by its absolute path, and no words but ours
-                words,
-                cwd=folder,
+                self._words,
+                cwd=self._folder,
                 env=_environment(),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
             )
         except OSError as problem:
-            raise GitProblem(f"git cannot be run in {folder}: {problem}") from None
+            raise GitProblem(f"git cannot be run in {self._folder}: {problem}") from None
         self._alarm = threading.Timer(READING_SECONDS, self._process.kill)
         self._alarm.daemon = True
         self._alarm.start()
 
-    def ask(self, blob: str) -> int | None:
-        """Ask for one blob; return its bytes as git announces them, or None when it is missing."""
-        assert _COMMIT.match(blob), "an id of git is hexadecimal, so that it asks one question"
+    def _answer(self, blob: str) -> list[bytes]:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:
             self._process.stdin.write(blob.encode("ascii") + b"\n")
             self._process.stdin.flush()
-            parts = self._process.stdout.readline(_LONGEST_NAME).split()
+            return self._process.stdout.readline(_LONGEST_NAME).split()
         except OSError:
-            parts = []
-        if len(parts) == 2:
-            return None
-        if len(parts) != 3 or parts[1] != b"blob":
-            raise GitProblem(f"git stopped while it was asked for {blob[:12]}; `git fsck` may say why")
-        return int(parts[2])
+            return []
 
     def take(self, size: int) -> bytes:
         """Read the content that was announced."""

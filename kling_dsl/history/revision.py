@@ -158,5 +158,6 @@ def _read_settings(world: GitWorld) -> tuple[Settings, str, tuple[Diagnostic, ..
 
 def _may_declare_shots(text: str | Unreadable) -> bool:
     if isinstance(text, Unreadable):
-        return False
+        # What this clone left out may well be a film, and is no film that was not there.
+        return text.reason == "unreadable"
     return bool(_DECLARED.search(text)) or any(mark in text for mark in _TEMPLATE_MARKS)

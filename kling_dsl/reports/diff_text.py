@@ -66,7 +66,12 @@ def _section(lines: Iterable[Line], width: int, palette: Palette) -> Iterator[st
         for more in note[1:]:
             yield " " * columns_of(front) + more
         for field in line.fields:
-            yield from _wrapped(_field_words(field, palette), width, palette)
+            yield from field_lines(field, width=width, palette=palette)
+
+
+def field_lines(field: Field, *, width: int, palette: Palette) -> Iterator[str]:
+    """Yield a field that changed, from what to what, folded and indented."""
+    yield from _wrapped(_field_words(field, palette), width, palette)
 
 
 def _field_words(field: Field, palette: Palette) -> Iterator[_Word]:
