@@ -130,7 +130,7 @@ class Set:
         if unpaid or bill["downloads"] != jobs or bill["problems"]:
             told = f"{unpaid} not billed, {bill['downloads']} downloads, {len(bill['problems'])} problems"
             raise BenchmarkError(f"{name} did not bring every clip home: {told}")
-        shutil.rmtree(folder) if name == "theirs" else None
+        shutil.rmtree(folder)
         return measured
 
     @functools.cache  # noqa: B019 - one set lives as long as one call
@@ -157,8 +157,8 @@ def _measure_jobs(scenery: Set, rounds: int) -> Iterator[Outcome]:
         f"{words_of(found)} ({seconds(ours):.2f} against {seconds(theirs):.2f} s)",
         found.median <= LARGEST_SHARE_OF_BARE_LOOP,
     )
-    help_runs = [scenery.run(scenery.kling("plan", "film.kling"), scenery.project(JOBS), name="plan") for _ in ours]
-    startup = cpu_seconds(help_runs)
+    plans = [scenery.run(scenery.kling("plan", "film.kling"), scenery.project(JOBS), name="plan") for _ in ours]
+    startup = cpu_seconds(plans)
     each = cpu_seconds(ours) * 1000 / JOBS
     yield Outcome(
         "CPU for each of them",
