@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
 import time
 from datetime import UTC, datetime
 
@@ -25,8 +23,12 @@ class Clock:
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""
+        import asyncio
+
         await asyncio.sleep(seconds)
 
     def jittered(self, seconds: float) -> float:
         """Return seconds up to a fifth longer or shorter, so that many waits do not end together."""
+        import random
+
         return seconds * random.uniform(0.8, 1.2)  # noqa: S311 - spreads load, guards nothing
