@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from review_stage import ACTION, BOT, FILM, MARK, STEPS, Comments, Review, lacking, run_action
+from review_stage import ACTION, BOT, FILM, MARK, STEPS, Comments, Outcome, Review, lacking, run_action
 from workflow_files import parsed, steps_of
 
 from kling_dsl.cli.verbs import COMMANDS
@@ -39,6 +39,11 @@ def review(tmp_path: Path, comments: Comments) -> Review:
     review.commit({"film.kling": LONGER}, branch="change")
     review.check_out()
     return review
+
+
+def review_cost(review: Review, **inputs: str) -> Outcome:
+    """Run the steps after the check."""
+    return run_action(review, without=("Install kling", "Check", "Test the scripts"), **inputs)
 
 
 def without_marks(text: str) -> str:
@@ -141,14 +146,14 @@ class TestCheck:
 
 class TestDifference:
     def test_it_compares_with_the_branch_that_the_change_goes_to(self, review: Review) -> None:
-        run_action(review, max_increase="$5")
+        review_cost(review, max_increase="$5")
         main = review.git("rev-parse", "refs/heads/main")
-        assert review.words() == ["diff", f"{main}...HEAD", "--format", "markdown", "--max-increase=$5"]
+        assert review.words() == ["diff", f"{main[:12]}...HEAD", "--format", "markdown", "--max-increase=$5"]
 
     def test_a_base_and_films_that_are_named(self, review: Review) -> None:
         first = review.git("rev-parse", "refs/heads/main")
         review.step("difference", KLING_BASE="main", KLING_TARGET="elsewhere", KLING_FILMS="*.kling")
-        assert review.words() == ["diff", f"{first}...HEAD", "--format", "markdown", "--", "film.kling"]
+        assert review.words() == ["diff", f"{first[:12]}...HEAD", "--format", "markdown", "--", "film.kling"]
         review.git("rm", "--quiet", "film.kling", folder=review.work)
         review.git("commit", "--quiet", "--message", "Remove", folder=review.work)
         review.step("difference", KLING_BASE=first, KLING_FILMS="film.kling")
@@ -181,9 +186,9 @@ class TestDifference:
         review.commit({"README.md": "later"})
         main = review.git("rev-parse", "HEAD")
         review.check_out(depth=depth)
-        done = run_action(review)
+        done = review_cost(review)
         assert done.failed == []
-        assert review.words()[1] == f"{main}...HEAD"
+        assert review.words()[1] == f"{main[:12]}...HEAD"
         assert review.git("merge-base", main, "HEAD", folder=review.work) == fork
 
     def test_a_merge_that_a_server_makes_is_compared_with_what_it_goes_to(
@@ -199,7 +204,7 @@ class TestDifference:
         review.check_out("merged", depth=1)
         # The event names a commit of main that is older than what was merged.
         review.step("difference", KLING_TARGET="main", KLING_BASE_SHA=before)
-        assert review.words()[1] == f"{main}...HEAD"
+        assert review.words()[1] == f"{main[:12]}...HEAD"
 
     def test_a_clone_that_cannot_fetch_says_what_to_do(self, tmp_path: Path, comments: Comments) -> None:
         review = Review(tmp_path / "cut", comments)
@@ -213,7 +218,7 @@ class TestDifference:
     def test_more_than_the_limit_fails_after_the_comment_was_written(self, review: Review, comments: Comments) -> None:
         reason = "the change adds $9.00, and --max-increase allows $5.00"
         review.stand_in(report="### Cost\n", code=3, reason=f"Error: {reason}\n::set-output name=x::y\n")
-        outcome = run_action(review, max_increase="$5")
+        outcome = review_cost(review, max_increase="$5")
         assert outcome.failed == ["Hold the cost against its limit"]
         assert (
             outcome.steps["Hold the cost against its limit"].stdout
@@ -228,7 +233,7 @@ class TestDifference:
     )
     def test_how_kling_ended_decides(self, review: Review, code: int, limit: str, failed: bool) -> None:
         review.stand_in(report="### Cost\n", code=code, reason="what it says")
-        outcome = run_action(review, max_increase=limit)
+        outcome = review_cost(review, max_increase=limit)
         assert outcome.failed == (["Hold the cost against its limit"] if failed else [])
 
 
@@ -239,7 +244,7 @@ class TestComment:
             comments.say(f"word {number}", "ada")
         for cost in ("$1", "$2", "$3"):
             review.stand_in(report=f"{cost}\n")
-            assert run_action(review).failed == []
+            assert review_cost(review).failed == []
         assert len(comments.kept) == 122
         assert comments.kept[-1]["body"] == f"{MARK}\n$3\n"
         assert comments.kept[0]["body"] == f"{MARK}\nnot the robot's"
@@ -249,7 +254,7 @@ class TestComment:
     def test_one_that_was_deleted_meanwhile_is_written_anew(self, review: Review, comments: Comments) -> None:
         comments.say(f"{MARK}\nold", BOT)
         comments.refused["PATCH"] = 404
-        assert run_action(review).failed == []
+        assert review_cost(review).failed == []
         assert comments.kept[-1]["body"].endswith("no change\n")
         assert len(comments.kept) == 2
 
@@ -258,7 +263,7 @@ class TestComment:
         self, review: Review, comments: Comments, method: str, status: int
     ) -> None:
         comments.refused[method] = status
-        outcome = run_action(review)
+        outcome = review_cost(review)
         assert outcome.failed == []
         assert comments.kept == []
         assert review.summary.read_text() == "### Cost\n\nno change\n\n"
@@ -270,7 +275,7 @@ class TestComment:
     def test_without_a_token_or_a_wish_nothing_is_asked(self, review: Review, comments: Comments) -> None:
         review.step("difference", KLING_TARGET="main")
         assert "there is no token" in review.step("comment", KLING_NUMBER="7", KLING_TOKEN="").stdout
-        assert run_action(review, comment="false").failed == []
+        assert review_cost(review, comment="false").failed == []
         assert comments.asked == []
 
     @pytest.mark.parametrize("program", ["curl", "jq"])
@@ -290,7 +295,7 @@ class TestComment:
     def test_a_long_report_is_cut_at_a_line_and_closed(self, review: Review, comments: Comments) -> None:
         report = "<details>\n\n```text\n" + "a line of forty characters, é and 中 too\n" * 3000 + "```\n\n</details>\n"
         review.stand_in(report=report)
-        run_action(review)
+        review_cost(review)
         body = comments.kept[0]["body"]
         assert len(body) < 65_536
         closing = "\n```\n</details>\n\nThe rest does not fit into a comment: see [the summary of this run]"
@@ -301,7 +306,7 @@ class TestComment:
 
     def test_nobody_is_notified_and_nothing_obeyed(self, review: Review, comments: Comments) -> None:
         review.stand_in(report="@Ana opens the door\n/approve\n  /merge\n")
-        run_action(review)
+        review_cost(review)
         assert comments.kept[0]["body"] == (
             f"{MARK}\n@{JOINER}Ana opens the door\n{JOINER}/approve\n{JOINER}  /merge\n"
         )

@@ -58,6 +58,8 @@ if ! find_base && ! fetch_base; then
   exit 0
 fi
 
+# Never the name of a branch: it is a stranger's, and the report would repeat it.
+against="$(git rev-parse --short=12 "$base")"
 options=(--format markdown)
 [[ -z ${KLING_MAX_INCREASE:-} ]] || options+=("--max-increase=$KLING_MAX_INCREASE")
 read_patterns
@@ -74,6 +76,6 @@ if ((${#patterns[@]})); then
   options+=(-- "${films[@]}")
 fi
 code=0
-kling diff "$base...HEAD" "${options[@]}" >"$folder/report.md" 2>"$folder/reason.txt" || code=$?
+kling diff "$against...HEAD" "${options[@]}" >"$folder/report.md" 2>"$folder/reason.txt" || code=$?
 printf '%s\n' "$code" >"$folder/code"
 show "$folder/reason.txt"
