@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import itertools
 import os
 import re
 import secrets
@@ -242,7 +243,7 @@ def _link(out: Path, name: str, clip: Path, ours: _Ours) -> Linked:
     others = (
         out / f"{name}.kling{f'-{number}' if number > 1 else ''}{clip.suffix}" for number in range(1, MAX_NUMBERED)
     )
-    for place in (proper, *others):
+    for place in itertools.chain((proper,), others):
         instead_of = None if place == proper else proper
         if not os.path.lexists(place):
             return Linked(place, _make_link(place, clip), instead_of)
