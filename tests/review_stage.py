@@ -274,9 +274,7 @@ def evaluate(expression: str, text: str, inputs: Mapping[str, str], review: Revi
     known = {
         "github.base_ref": "main",
         "github.event.pull_request.base.sha": review.git("rev-parse", "refs/heads/main"),
-        "inputs.comment == 'true' && github.event.pull_request.number || ''": (
-            "7" if given("comment", text, inputs) == "true" else ""
-        ),
+        "github.event.pull_request.number": "7",
         "github.token": "t0ken",
     }
     return known[source]

@@ -275,8 +275,10 @@ class TestComment:
     def test_without_a_token_or_a_wish_nothing_is_asked(self, review: Review, comments: Comments) -> None:
         review.step("difference", KLING_TARGET="main")
         assert "there is no token" in review.step("comment", KLING_NUMBER="7", KLING_TOKEN="").stdout
-        assert review_cost(review, comment="false").failed == []
+        outcome = review_cost(review, comment="false")
+        assert (outcome.failed, outcome.steps["Comment"].stdout) == ([], "")
         assert comments.asked == []
+        assert review.summary.read_text().count("no change") == 2
 
     @pytest.mark.parametrize("program", ["curl", "jq"])
     def test_a_machine_that_lacks_a_program_leaves_it_to_the_summary(self, review: Review, program: str) -> None:
@@ -393,3 +395,33 @@ class TestReal:
         assert outcome.failed == ["Hold the cost against its limit"]
         assert "0.84" in comments.kept[0]["body"]
         assert run_action(review, max_increase="$0.84").failed == []
+
+    def test_a_change_of_no_film_begins_no_comment_and_corrects_one(self, tmp_path: Path, comments: Comments) -> None:
+        review = Review(tmp_path / "other", comments)
+        review.commit({"README.md": "words"}, branch="change")
+        review.check_out()
+        review.real_difference()
+        outcome = run_action(review)
+        assert outcome.failed == []
+        assert outcome.steps["Comment"].stdout == "no clip changed, and there is no comment that says otherwise\n"
+        assert comments.kept == []
+        comments.say(f"{MARK}\n+$9", BOT)
+        run_action(review)
+        assert "nothing to buy for what changed" in comments.kept[0]["body"]
+
+    def test_a_renamed_shot_is_told(self, tmp_path: Path, comments: Comments) -> None:
+        review = Review(tmp_path / "renamed", comments)
+        review.commit({"film.kling": FILM.replace("stove 5s", "oven 5s")}, branch="change")
+        review.check_out()
+        review.real_difference()
+        assert review_cost(review).failed == []
+        assert "oven" in comments.kept[0]["body"]
+
+    def test_a_film_that_the_change_removes_is_told(self, tmp_path: Path, comments: Comments) -> None:
+        review = Review(tmp_path / "removed", comments)
+        review.commit({"films/old.kling": FILM.replace("wake", "sleep")})
+        review.commit({"films/old.kling": None}, branch="change")
+        review.check_out()
+        review.real_difference()
+        assert review_cost(review, films="films/*.kling").failed == []
+        assert "films/old.kling" in comments.kept[0]["body"]

@@ -72,6 +72,7 @@ find_own() {
   done
 }
 
+[[ ${KLING_COMMENT:-true} == true ]] || exit 0
 [[ $number =~ ^[0-9]+$ ]] || give_up "this is no pull request"
 [[ -n $token ]] || give_up "there is no token to write it with"
 for program in curl jq; do
@@ -96,6 +97,12 @@ find_own || {
   [[ $status != 40[134] ]] || give_up "this token may not read the comments (HTTP $status), as in a pull request from a fork"
   give_up "the comments could not be read (HTTP $status)"
 }
+# A change that is none to any film begins no comment; one that is there is corrected.
+if [[ -z $own ]] && grep -q 'as before; nothing to buy for what changed' "$folder/report.md" &&
+  ! grep -q '^|' "$folder/report.md"; then
+  printf 'no clip changed, and there is no comment that says otherwise\n'
+  exit 0
+fi
 if [[ -n $own ]]; then
   status="$(api "$change" "$one/$own" "$folder/comment.json")"
   # Somebody may have deleted it in the meantime.
