@@ -33,6 +33,9 @@ SHOT stove 5s
 He lights the stove.
 """
 
+LONGER = FILM.replace("stove 5s", "stove 7s")
+BROKEN = FILM.replace("SHOT stove 5s", "SHOT stove 4.5s")
+
 _STAND_IN = """\
 #!/usr/bin/env bash
 if [[ $1 == diff && -f "$STAND_IN/code" ]]; then
@@ -138,7 +141,7 @@ class Review:
         done = subprocess.run(
             ("git", "-c", "user.name=Ada", "-c", "user.email=ada@example.org", *words),
             cwd=folder or self.origin,
-            env=self._surroundings(),
+            env=self.surroundings(),
             capture_output=True,
             encoding="utf-8",
             check=False,
@@ -201,7 +204,7 @@ class Review:
         return subprocess.run(
             ("bash", "--noprofile", "--norc", "-eo", "pipefail", str(script)),
             cwd=self.work,
-            env={**self._surroundings(), **settings},
+            env={**self.surroundings(), **settings},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             encoding="utf-8",
@@ -219,7 +222,8 @@ class Review:
                     (place / program.name).symlink_to(program)
         return f"{self.bin}{os.pathsep}{place}"
 
-    def _surroundings(self) -> dict[str, str]:
+    def surroundings(self) -> dict[str, str]:
+        """Return the environment that a runner gives to every step."""
         return {
             "PATH": f"{self.bin}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(self.home),
@@ -264,6 +268,11 @@ def run_action(review: Review, *, without: Iterable[str] = ("Install kling",), *
         settings = {name: evaluate(value, text, inputs, review) for name, value in step.environment.items()}
         outcome.steps[step.name] = review.bash(step.run, settings)
     return outcome
+
+
+def review_cost(review: Review, **inputs: str) -> Outcome:
+    """Run the steps after the check."""
+    return run_action(review, without=("Install kling", "Check", "Test the scripts"), **inputs)
 
 
 def evaluate(expression: str, text: str, inputs: Mapping[str, str], review: Review) -> str:

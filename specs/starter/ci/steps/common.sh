@@ -1,5 +1,5 @@
 # What the steps share. They read their settings from the environment, and nothing of a pull request is ever put into
-# the text of a command: names of branches and films, titles and prompts are a stranger's. Works with bash 3.2.
+# the text of a command: names of branches and films, titles and prompts are a stranger's.
 # shellcheck shell=bash
 set -euo pipefail
 
