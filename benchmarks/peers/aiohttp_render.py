@@ -10,10 +10,10 @@ from pathlib import Path
 
 import aiohttp
 
-# The pace of `kling render` in a sandbox.
-FIRST_SECONDS = 0.3
+# The pace of `kling render`, apart from a sandbox of its own process.
+FIRST_SECONDS = 2.0
 GROWTH = 1.3
-MOST_SECONDS = 2.0
+MOST_SECONDS = 10.0
 PIECE_BYTES = 256 * 1024
 
 

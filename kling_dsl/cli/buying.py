@@ -194,10 +194,12 @@ def _merged(first: Outcome, second: Outcome, names: frozenset[str]) -> Outcome:
 
 
 def _pace(desk: Desk) -> Pace:
-    """Return how often jobs are asked after: a sandbox on this machine may be asked more often than a provider."""
+    """Return how often jobs are asked after: a sandbox of this process, with jobs of a second, is asked more often."""
     from kling_dsl.render.jobs import Pace
 
-    return Pace() if desk.stage.spends else Pace(first_seconds=0.3, growth=1.3, most_seconds=2.0, outage_seconds=20.0)
+    if desk.stage.is_new:
+        return Pace(first_seconds=0.3, growth=1.3, most_seconds=2.0, outage_seconds=20.0)
+    return Pace() if desk.stage.spends else Pace(outage_seconds=20.0)
 
 
 def exit_code_of(outcome: Outcome, *, only: frozenset[str] | None = None) -> int:
