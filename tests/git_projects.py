@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 from commands import SETTINGS, picture, refuse_float
 
-from kling_dsl.cli.diff import diff_command
+from kling_dsl.cli.verbs import kling
 from kling_dsl.lock import Pick, Take, add_records
 
 NEEDS_GIT = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
@@ -163,7 +163,7 @@ def run_diff(*words: str, folder: Path, settings: Mapping[str, str]) -> Result:
     os.chdir(folder)
     try:
         given = {**SETTINGS, "COLUMNS": "80", **settings}
-        done = CliRunner(env=given).invoke(diff_command, words, prog_name="kling diff")
+        done = CliRunner(env=given).invoke(kling, ("diff", *words), prog_name="kling")
     finally:
         os.chdir(before)
     if done.exception is not None and not isinstance(done.exception, SystemExit):

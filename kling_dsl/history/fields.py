@@ -15,7 +15,6 @@ from kling_dsl.history.values import Field, Piece
 MAX_WORDS = 4000
 """The longest texts that are compared word by word; no model takes a prompt of a tenth of it."""
 
-_WORD = re.compile(r"\S+\s*|\s+")
 _FRAME = re.compile(r"frame:(.+)/end\Z", re.DOTALL)
 _ASSET = re.compile(r"asset:([0-9a-f]*)/(.*)\Z", re.DOTALL)
 
@@ -45,23 +44,26 @@ def compare_requests(old: Call, new: Call, names: Mapping[str, str]) -> tuple[Fi
 
 
 def mark_words(old: str, new: str) -> tuple[Piece, ...]:
-    """Return two texts as one, with the words that went and those that came marked; empty for what is no prose."""
+    """Return two texts as one, with the words that went and those that came marked; empty for what is no prose.
+
+    The words of a piece are parted by single spaces, as are the pieces.
+    """
     import difflib
 
-    one, other = _WORD.findall(old), _WORD.findall(new)
+    one, other = old.split(), new.split()
     if min(len(one), len(other)) < 2 or max(len(one), len(other)) > MAX_WORDS:
         return ()
-    matcher = difflib.SequenceMatcher(None, [word.strip() for word in one], [word.strip() for word in other], False)
     pieces: list[Piece] = []
-    for what, start, end, from_, to in matcher.get_opcodes():
+    for what, start, end, from_, to in difflib.SequenceMatcher(None, one, other, False).get_opcodes():
         if what == "equal":
-            pieces.append(Piece("same", "".join(other[from_:to])))
+            pieces.append(Piece("same", " ".join(other[from_:to])))
             continue
         if end > start:
-            pieces.append(Piece("removed", "".join(one[start:end])))
+            pieces.append(Piece("removed", " ".join(one[start:end])))
         if to > from_:
-            pieces.append(Piece("added", "".join(other[from_:to])))
-    return tuple(pieces)
+            pieces.append(Piece("added", " ".join(other[from_:to])))
+    # Texts that differ in their spaces alone have no word to mark.
+    return tuple(pieces) if any(piece.kind != "same" for piece in pieces) else ()
 
 
 def price_field(old: Decimal, new: Decimal) -> Field:

@@ -58,13 +58,13 @@ def pair_films(old: Sequence[Version], new: Sequence[Version]) -> tuple[FilmPair
     before = {version.file: version for version in old}
     pairs: list[FilmPair] = [(before.pop(version.file, None), version) for version in new]
     likes = sorted(
-        (-likeness, version.file, at)
+        (-likeness[0], -likeness[1], version.file, at)
         for at, (one, other) in enumerate(pairs)
         if one is None and other is not None
         for version in before.values()
-        if (likeness := _likeness(version, other)) >= LEAST_LIKENESS
+        if max(likeness := _likeness(version, other)) >= LEAST_LIKENESS
     )
-    for _, file, at in likes:
+    for _, _, file, at in likes:
         if file in before and pairs[at][0] is None:
             pairs[at] = (before.pop(file), pairs[at][1])
     pairs += [(version, None) for version in before.values()]
@@ -129,13 +129,17 @@ def find_strayed(pairs: Sequence[ClipPair]) -> frozenset[str]:
     return frozenset(pair.new.clip.id for at, pair in enumerate(pairs) if at not in kept)
 
 
-def _likeness(old: Version, new: Version) -> float:
-    """Return which part of two films is the same, from 0 to 1: requests, ids, or lines when one has errors."""
+def _likeness(old: Version, new: Version) -> tuple[float, float]:
+    """Return which part of the requests and of the ids of two films is the same, from 0 to 1.
+
+    A film with errors has neither for certain, so that its lines are taken for both.
+    """
     one, other = old.compilation, new.compilation
     if one.failed or other.failed:
-        return _shared(one.expanded.split("\n"), other.expanded.split("\n"))
+        lines = _shared(one.expanded.split("\n"), other.expanded.split("\n"))
+        return lines, lines
     requests = _shared([call.fingerprint for call in one.calls], [call.fingerprint for call in other.calls])
-    return max(requests, _shared([call.id for call in one.calls], [call.id for call in other.calls]))
+    return requests, _shared([call.id for call in one.calls], [call.id for call in other.calls])
 
 
 def _shared(one: Sequence[str], other: Sequence[str]) -> float:
