@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from commands import SETTINGS, picture, refuse_float
 
 from kling_dsl.cli.verbs import kling
-from kling_dsl.lock import Pick, Take, add_records
+from kling_dsl.lock import Acceptance, Pick, Take, add_records
 
 NEEDS_GIT = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 
@@ -133,6 +133,13 @@ class Repository:
         """Write the choice of a take into the lock of a film."""
         clips = {change["id"]: change for entry in self.json("HEAD", film)["films"] for change in entry["clips"]}
         record = Pick(at, clips[name]["new"]["fingerprint"], sha256)
+        add_records(self.root / f"{film}.lock", [record], guard=self.home / "guard")
+
+    def accept(self, name: str, sha256: str, *, film: str = "film.kling") -> None:
+        """Write into the lock of a film that somebody keeps a take for what the clip asks for now."""
+        clips = {change["id"]: change for entry in self.json("HEAD", film)["films"] for change in entry["clips"]}
+        found = clips[name]["new"]["fingerprint"]
+        record = Acceptance("2026-11-22T13:00:00Z", "good enough", "A Writer", name, found, sha256)
         add_records(self.root / f"{film}.lock", [record], guard=self.home / "guard")
 
     def diff(self, *words: str, code: int = 0, folder: Path | None = None, **settings: str) -> Result:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from commands import picture
 from git_projects import FILM, NEEDS_GIT, Repository, sha256_of
+
+from kling_dsl.history.values import Change, Clip, Difference, Field, FilmDifference, Piece, Side
+from kling_dsl.reports.diff_text import render_diff_text
+from kling_dsl.reports.palette import COLOURED
 
 pytestmark = NEEDS_GIT
 
@@ -343,6 +348,62 @@ def test_films_are_told_from_revisions(repository: Repository) -> None:
     repository.git("branch", "odd.kling")
     assert repository.kinds("refs/heads/odd.kling") == {}
     assert "outside" in repository.diff("HEAD", "--", "film.kling", "/etc/passwd", code=2).stderr
+
+
+def test_a_template_that_others_include_is_no_film(repository: Repository) -> None:
+    repository.write("parts.kling", "SHOT {{ name }} 3s\nWe see {{ what }} here.\n")
+    repository.commit("Write a part")
+    assert [film["file"] for film in repository.json()["films"]] == ["film.kling"]
+    # Asked for by its name, it is told what it lacks.
+    assert "parts.kling" in repository.diff("parts.kling", code=1).stderr
+    repository.edit("We see", "We hear", path="parts.kling")
+    assert "parts.kling" in repository.diff(code=1).stderr
+
+
+def test_an_accepted_clip_is_told_and_not_billed(repository: Repository) -> None:
+    repository.edit("heavy door", "red door")
+    repository.accept("door", sha256_of("door 1"))
+    door = changes(repository.json("--exit-code"))["door"]
+    assert (door["kind"], door["billable"], door["new"]["held"]) == ("changed", 0, 1)
+    assert "A Writer kept the take" in door["new"]["accepted"]
+    assert "accepted: A Writer kept the take" in " ".join(repository.diff().stdout.split())
+
+
+def test_problems_of_the_lock_are_told(repository: Repository) -> None:
+    with (repository.root / "film.kling.lock").open("a", encoding="utf-8") as lock:
+        lock.write("<<<<<<< ours\n")
+    assert "film.kling.lock:5: warning: this line" in repository.diff().stderr
+    (repository.root / "film.kling.lock").write_bytes(b"\xff\xfeU\0")
+    assert "is UTF-16" in repository.diff(code=1).stderr
+    repository.commit("Damage the lock")
+    assert "HEAD:film.kling.lock is UTF-16" in repository.diff("HEAD..HEAD", code=1).stderr
+
+
+def test_a_terminal_shows_words_in_colour() -> None:
+    pieces = (Piece("same", "the"), Piece("removed", "heavy"), Piece("added", "red \x1b[31m"), Piece("same", "door"))
+    clip = _clip()
+    change = Change("changed", clip, clip, fields=(Field("prompt", "the heavy door", "the red door", words=pieces),))
+    film = FilmDifference("T", Side("film.kling"), Side("film.kling"), (change,))
+    text = render_diff_text(Difference("a", "b", "", "", (film,)), width=80, palette=COLOURED)
+    assert f"the {COLOURED.error}heavy{COLOURED.reset} {COLOURED.hint}red{COLOURED.reset}" in text
+    assert "{-" not in text
+    assert "\\x1b[31m" in text
+
+
+def _clip() -> Clip:
+    return Clip("door", "", "film.kling", 1, "o3-4k", "e", 5, 1, Decimal("2.10"), "f", "r", 0, 1)
+
+
+def test_a_repository_with_the_longer_ids(tmp_path: Path) -> None:
+    top = tmp_path / "long"
+    top.mkdir()
+    repository = Repository(tmp_path / "repo")
+    repository.git("init", "-q", "--object-format=sha256", str(top))
+    repository.top = repository.root = top
+    repository.write_film()
+    assert len(repository.commit()) == 64
+    repository.edit("heavy door", "red door")
+    assert repository.kinds() == {"door": "changed"}
 
 
 def test_a_model_that_nobody_knows_is_wrong_usage(repository: Repository) -> None:

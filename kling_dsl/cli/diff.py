@@ -201,7 +201,7 @@ def _views(repository: Repository, project: Project, chosen: Range) -> tuple[Vie
 
 def _compare(views: tuple[View, View], paths: tuple[str, ...], request: Request) -> tuple[Difference, tuple[str, ...]]:
     """Return the difference, and the mistakes of films that do not compile as text."""
-    from kling_dsl.cli.desk import told_problems
+    from kling_dsl.cli.desk import told_problems, warn_of_lock
     from kling_dsl.history.compare import compare_films
     from kling_dsl.history.revision import Compiler
     from kling_dsl.history.values import Difference
@@ -212,9 +212,10 @@ def _compare(views: tuple[View, View], paths: tuple[str, ...], request: Request)
     with told_problems():
         old = [compiler.version(views[0], path) for path in old_paths]
         new = [compiler.version(views[1], path) for path in new_paths]
+    for version in () if views[1].commit else new:
+        warn_of_lock(version.lock.problems, views[1].project.root / f"{version.file}.lock")
     films = compare_films(old, new)
-    if paths:
-        films = tuple(film for film in films if _is_wanted(film, paths))
+    films = tuple(film for film in films if (_is_wanted(film, paths) if paths else not _is_part(film, views)))
     names = {path for film in films for side in (film.old, film.new) if side is not None for path in (side.file,)}
     problems = (*_problems(views[0], old, names), *_problems(views[1], new, names))
     commits = (views[0].commit, views[1].commit)
@@ -251,6 +252,16 @@ def _films(view: View) -> tuple[str, ...]:
 
 def _is_wanted(film: FilmDifference, paths: Sequence[str]) -> bool:
     return any(side is not None and side.file in paths for side in (film.old, film.new))
+
+
+def _is_part(film: FilmDifference, views: tuple[View, View]) -> bool:
+    """Say whether a film is a template that others include: it is what it was, and makes no film of its own."""
+    sides = (film.old, film.new)
+    texts = [
+        view.world.read_text(side.file) if side is not None and side.failed else ""
+        for view, side in zip(views, sides, strict=True)
+    ]
+    return bool(texts[0]) and texts[0] == texts[1] and any(mark in str(texts[0]) for mark in ("{{", "{%"))
 
 
 def _refuse_unknown_model(compiler: Compiler, views: Iterable[View], model: str | None) -> None:

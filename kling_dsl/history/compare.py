@@ -86,6 +86,7 @@ def _clip(standing: Standing) -> Clip:
         request=standing.fingerprint,
         held=int(standing.kept_usd / call.price_usd) if call.price_usd else min(len(standing.takes), call.takes),
         to_buy=len(standing.to_buy),
+        accepted=standing.why if standing.accepted is not None else "",
     )
 
 

@@ -61,6 +61,8 @@ class Clip(msgspec.Struct, frozen=True):
     request: str
     held: int
     to_buy: int
+    accepted: str = ""
+    """Who decided to keep the take of another request, and when and why; empty where nobody did."""
 
     @property
     def cost_usd(self) -> Decimal:

@@ -46,6 +46,8 @@ class Section(msgspec.Struct, frozen=True):
 def headline(difference: Difference) -> str:
     """Return the comparison in one sentence."""
     sides = f"{difference.old} → {difference.new}"
+    if not difference.films:
+        return f"{sides}: no film on either side"
     if difference.failed:
         return f"{sides}: the difference is not known, since {_failures(difference)}"
     old, new, more = (amount or Decimal(0) for amount in _amounts(difference))
@@ -197,6 +199,8 @@ def _notes(change: Change) -> Iterator[str]:
     if change.billable:
         waits = "at most " if new is not None and not new.request else ""
         yield f"buys {waits}{dollars(change.billable_usd)}"
+    elif new is not None and new.accepted:
+        yield f"accepted: {new.accepted}"
     elif change.kind in ("new", "changed") and new is not None:
         yield "paid for already" if new.held >= new.takes else "bought with another clip or not bought before either"
     if change.kind == "removed" and old is not None and old.held:
@@ -293,6 +297,7 @@ def _clip_json(clip: Clip | None) -> dict[str, Any] | None:
         "takes": clip.takes,
         "held": clip.held,
         "to_buy": clip.to_buy,
+        "accepted": clip.accepted or None,
         "cost_usd": decimal_string(clip.cost_usd),
         "to_buy_usd": decimal_string(clip.to_buy_usd),
         "fingerprint": clip.request or clip.fingerprint,
