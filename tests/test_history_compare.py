@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from decimal import Decimal
+from typing import Literal
 
 from helpers import compile_text
 from hypothesis import given
@@ -13,12 +14,14 @@ from kling_dsl.compiler import Compilation
 from kling_dsl.history.compare import compare_films, merge_locks
 from kling_dsl.history.fields import mark_words
 from kling_dsl.history.pairing import Version
-from kling_dsl.history.values import Difference, FilmDifference
+from kling_dsl.history.values import Change, Clip, Difference, Field, FilmDifference, Piece, Side
 from kling_dsl.lock import Lock, Pick, Take
 from kling_dsl.reports.diff import headline, shortened
+from kling_dsl.reports.diff_pages import render_diff_markdown
 
 TITLE = "Title: Sea\nModel: o3-4k\nHeadings: off\n"
 WORDS = ("gulls", "foam", "a lamp", "the pier", "rain", "a rope", "the moon", "an oar")
+KINDS: tuple[Literal["removed", "added"], ...] = ("removed", "added")
 ORDERS = st.permutations(range(len(WORDS)))
 
 
@@ -141,6 +144,26 @@ def test_long_texts_are_cut_down_to_what_changed() -> None:
     assert [piece.kind for piece in pieces] == ["same", "removed", "added", "same"]
     assert pieces[0].text == "… w94 w95 w96 w97 w98 w99"
     assert pieces[3].text == "w0 w1 w2 w3 w4 w5 …"
+
+
+def test_a_text_of_one_word_is_not_marked() -> None:
+    assert mark_words("la " * 300, "la " * 299 + "li") == ()
+    assert mark_words("la " * 20, "la " * 19 + "li") != ()
+
+
+def test_a_large_change_still_fits_into_a_comment() -> None:
+    evil = "<b>|*_~`" * 250
+    clip = Clip("s1", "", "film.kling", 1, "o3-4k", "e", 5, 1, Decimal(2), "f", "r", 0, 1)
+    field = Field("prompt", evil, evil, words=tuple(Piece(kind, f"{evil} x") for kind in KINDS))
+    change = Change("changed", clip, clip, fields=(field,), billable=1)
+    side = Side("film.kling")
+    films = tuple(FilmDifference("T" * 90, side, side, (change,) * 120) for _ in range(50))
+    page = render_diff_markdown(Difference("a", "b", "c", "d", films))
+    assert len(page) < 65_536
+    assert "and 48 films with changes, which are not shown" in page
+    assert page.count("<details>") == page.count("</details>") > 0
+    one = render_diff_markdown(Difference("a", "b", "c", "d", films[:1]))
+    assert "| and 20 more | changed |" in one
 
 
 def test_merged_locks_choose_what_the_newest_pick_says() -> None:

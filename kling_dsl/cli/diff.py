@@ -208,10 +208,15 @@ def _compare(views: tuple[View, View], paths: tuple[str, ...], request: Request)
 
     compiler = Compiler(request)
     _refuse_unknown_model(compiler, views, request.model)
-    old_paths, new_paths = _paths(views, paths)
+    old_paths, new_paths = map(frozenset, both := _paths(views, paths))
+    old: list[Version] = []
+    new: list[Version] = []
     with told_problems():
-        old = [compiler.version(views[0], path) for path in old_paths]
-        new = [compiler.version(views[1], path) for path in new_paths]
+        # Both sides of a film follow each other, since a compiler remembers the film that it had last.
+        for path in dict.fromkeys((*both[1], *both[0])):
+            for view, side, found in ((views[0], old_paths, old), (views[1], new_paths, new)):
+                if path in side:
+                    found.append(compiler.version(view, path))
     for version in () if views[1].commit else new:
         warn_of_lock(version.lock.problems, views[1].project.root / f"{version.file}.lock")
     films = compare_films(old, new)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
@@ -12,8 +13,10 @@ import msgspec
 from kling_dsl.calls import Call
 from kling_dsl.history.values import Field, Piece
 
-MAX_WORDS = 4000
-"""The longest texts that are compared word by word; no model takes a prompt of a tenth of it."""
+MAX_EQUAL_PAIRS = 50_000
+"""How often a word of one text may be one of the other: a text of one word again and again is not marked word by word.
+
+A prompt of four hundred words has some three thousand such pairs."""
 
 _FRAME = re.compile(r"frame:(.+)/end\Z", re.DOTALL)
 _ASSET = re.compile(r"asset:([0-9a-f]*)/(.*)\Z", re.DOTALL)
@@ -51,7 +54,8 @@ def mark_words(old: str, new: str) -> tuple[Piece, ...]:
     import difflib
 
     one, other = old.split(), new.split()
-    if min(len(one), len(other)) < 2 or max(len(one), len(other)) > MAX_WORDS:
+    counts = Counter(other)
+    if min(len(one), len(other)) < 2 or sum(counts[word] for word in one) > MAX_EQUAL_PAIRS:
         return ()
     pieces: list[Piece] = []
     for what, start, end, from_, to in difflib.SequenceMatcher(None, one, other, False).get_opcodes():

@@ -57,12 +57,13 @@ def pair_films(old: Sequence[Version], new: Sequence[Version]) -> tuple[FilmPair
     """Return the films of both sides in pairs: by path, then, for those left over, by what they have in common."""
     before = {version.file: version for version in old}
     pairs: list[FilmPair] = [(before.pop(version.file, None), version) for version in new]
+    left = [_Contents.of(version) for version in before.values()]
+    found = [(at, _Contents.of(other)) for at, (one, other) in enumerate(pairs) if one is None and other is not None]
     likes = sorted(
-        (-likeness[0], -likeness[1], version.file, at)
-        for at, (one, other) in enumerate(pairs)
-        if one is None and other is not None
-        for version in before.values()
-        if max(likeness := _likeness(version, other)) >= LEAST_LIKENESS
+        (-likeness[0], -likeness[1], contents.file, at)
+        for at, new_contents in found
+        for contents in left
+        if max(likeness := contents.likeness(new_contents)) >= LEAST_LIKENESS
     )
     for _, _, file, at in likes:
         if file in before and pairs[at][0] is None:
@@ -129,22 +130,38 @@ def find_strayed(pairs: Sequence[ClipPair]) -> frozenset[str]:
     return frozenset(pair.new.clip.id for at, pair in enumerate(pairs) if at not in kept)
 
 
-def _likeness(old: Version, new: Version) -> tuple[float, float]:
-    """Return which part of the requests and of the ids of two films is the same, from 0 to 1.
+class _Contents(msgspec.Struct, frozen=True, eq=False):
+    """What a film is told by when its path says nothing; a film with errors has only its lines for certain."""
 
-    A film with errors has neither for certain, so that its lines are taken for both.
-    """
-    one, other = old.compilation, new.compilation
-    if one.failed or other.failed:
-        lines = _shared(one.expanded.split("\n"), other.expanded.split("\n"))
-        return lines, lines
-    requests = _shared([call.fingerprint for call in one.calls], [call.fingerprint for call in other.calls])
-    return requests, _shared([call.id for call in one.calls], [call.id for call in other.calls])
+    file: str
+    lines: Counter[str]
+    requests: Counter[str]
+    ids: Counter[str]
+    failed: bool
+
+    @classmethod
+    def of(cls, version: Version) -> _Contents:
+        compilation = version.compilation
+        calls = () if compilation.failed else compilation.calls
+        return cls(
+            version.file,
+            Counter(compilation.expanded.split("\n")),
+            Counter(call.fingerprint for call in calls),
+            Counter(call.id for call in calls),
+            compilation.failed,
+        )
+
+    def likeness(self, other: _Contents) -> tuple[float, float]:
+        """Return which part of the requests and of the ids of two films is the same, from 0 to 1."""
+        if self.failed or other.failed:
+            lines = _shared(self.lines, other.lines)
+            return lines, lines
+        return _shared(self.requests, other.requests), _shared(self.ids, other.ids)
 
 
-def _shared(one: Sequence[str], other: Sequence[str]) -> float:
-    most = len(one) + len(other)
-    return 2 * (Counter(one) & Counter(other)).total() / most if most else 0.0
+def _shared(one: Counter[str], other: Counter[str]) -> float:
+    most = one.total() + other.total()
+    return 2 * (one & other).total() / most if most else 0.0
 
 
 def _fingerprint(member: Member) -> str:

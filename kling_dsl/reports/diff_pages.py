@@ -18,30 +18,51 @@ from kling_dsl.reports.diff import (
 )
 from kling_dsl.reports.plan_pages import _inert as inert
 
-MAX_DETAILS = 40
-"""The most clips of a film whose fields are shown: hosts refuse a comment of more than 65,536 letters."""
+MAX_DETAILS = 16_000
+"""The most letters of all the fields that are shown: hosts refuse a comment of more than 65,536 letters."""
+
+MAX_ROWS = 200
+"""The most clips of all films that have a row."""
 
 MAX_VALUE = 600
 """The most letters of a value that are shown."""
 
 
 def render_diff_markdown(difference: Difference) -> str:
-    """Return a comparison as GitHub-flavoured Markdown; the fields that changed are folded away."""
+    """Return a comparison as GitHub-flavoured Markdown; the fields that changed are folded away.
+
+    It is short enough for a comment: of a large change, what stands last is counted and not shown.
+    """
     lines = [f"### {inert(headline(difference))}", ""]
     films = told_films(difference)
+    rows, letters = MAX_ROWS, MAX_DETAILS
+    shown = 0
     for film in films:
+        if rows <= 0:
+            break
+        shown += 1
         lines += [f"#### {inert(film.title)} ({inert(title_of(film))})", ""]
         told = tuple(sections(film))
-        if told:
-            lines += ["| Clip | What | Seconds | Cost | |", "| :-- | :-- | --: | --: | :-- |"]
-            lines += [row for section in told for row in _rows(section)]
+        table = [row for section in told for row in _rows(section)]
+        if table:
+            lines += ["| Clip | What | Seconds | Cost | |", "| :-- | :-- | --: | --: | :-- |", *table[:rows]]
+            lines += [f"| and {len(table) - rows:,} more | | | | |"] if len(table) > rows else []
             lines.append("")
-        lines += _details(told)
+        rows -= max(1, len(table))
+        details = _details(told, letters)
+        letters -= sum(map(len, details))
+        lines += details
         lines += [f"- **{label}**: {inert(words)}" for label, words in closing_lines(film, difference)]
         lines.append("")
+    if len(films) > shown:
+        lines += [f"and {_films(len(films) - shown)} with changes, which are not shown", ""]
     if left := len(difference.films) - len(films):
-        lines += [f"{left:,} film{'' if left == 1 else 's'} without a change", ""]
+        lines += [f"{_films(left)} without a change", ""]
     return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _films(count: int) -> str:
+    return f"{count:,} film{'' if count == 1 else 's'}"
 
 
 def _rows(section: Section) -> Iterator[str]:
@@ -52,17 +73,21 @@ def _rows(section: Section) -> Iterator[str]:
         yield f"| and {section.more:,} more | {section.kind} | | | |"
 
 
-def _details(told: tuple[Section, ...]) -> list[str]:
+def _details(told: tuple[Section, ...], letters: int) -> list[str]:
+    """Return the fields that changed, for as many clips as there are letters left."""
     changed = [line for section in told for line in section.lines if line.fields]
-    if not changed:
+    if not changed or letters <= 0:
         return []
     count = f"{len(changed):,} clip{'' if len(changed) == 1 else 's'}"
     lines = [f"<details><summary>What changed in {count}</summary>", ""]
-    for line in changed[:MAX_DETAILS]:
-        lines.append(f"- **{inert(line.name)}**")
-        lines += [f"  - {inert(field.path)}: {_field(field)}" for field in line.fields]
-    if len(changed) > MAX_DETAILS:
-        lines.append(f"- and {len(changed) - MAX_DETAILS:,} more")
+    for at, line in enumerate(changed):
+        block = [f"- **{inert(line.name)}**"]
+        block += [f"  - {inert(field.path)}: {_field(field)}" for field in line.fields]
+        letters -= sum(map(len, block))
+        if letters < 0:
+            lines.append(f"- and {len(changed) - at:,} more")
+            break
+        lines += block
     return [*lines, "", "</details>", ""]
 
 
