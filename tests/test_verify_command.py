@@ -219,12 +219,12 @@ class TestLock:
     def test_lines_that_cannot_be_read_are_told_with_their_numbers(self, project: Rendered) -> None:
         project.bring("wake")
         path = project.desk().lock_path
-        path.write_text(path.read_text() + '{"kind":"accept"}\n\x1bjunk\n')
+        path.write_text(path.read_text() + '{"kind":"splice"}\n\x1bjunk\n')
         assert findings(project) == [
             (
                 "error",
                 "film.kling.lock:2",
-                'this line is of a kind "accept" that this version does not know; a newer kling may have written it',
+                'this line is of a kind "splice" that this version does not know; a newer kling may have written it',
             ),
             ("error", "film.kling.lock:3", "this line is no JSON"),
         ]

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from kling_dsl.render.failures import hide
 from kling_dsl.render.problems import NoKey
 
 API_URL = "https://api.fal.ai"
@@ -76,6 +77,7 @@ async def find_account() -> Account:
         ) from problem
     if not re.fullmatch(r"[\x21-\x7e]+", credentials.token):
         raise NoKey("the key for fal holds a space, a line break or a letter that no key has: look at FAL_KEY")
+    hide(credentials.token)
     key = credentials.token if credentials.scheme == "Key" else None
     return Account(credentials.header_value, auth.FAL_QUEUE_RUN_HOST, key)
 

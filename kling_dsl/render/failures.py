@@ -8,6 +8,8 @@ import msgspec
 
 from kling_dsl.ledger import Billed
 
+LEAST_SECRET = 8
+"""What is shorter is no secret, and would be found in words that tell nothing."""
 MAX_WORDS = 500
 """The most characters of the provider's own words that are shown and kept."""
 
@@ -35,6 +37,15 @@ KINDS = {
     "bad_request": "the provider could not read the request",
 }
 """What the provider's error types mean to a writer (types of the model's and the platform's errors, medium)."""
+
+
+_secrets: set[str] = set()
+
+
+def hide(secret: str) -> None:
+    """Keep a secret out of all words of the provider that are shown or kept, should it ever repeat one."""
+    # A key is an id and a secret; the id alone opens nothing.
+    _secrets.update(part for part in (secret, secret.rpartition(":")[2]) if len(part) >= LEAST_SECRET)
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -112,5 +123,7 @@ def _own_words(details: Details) -> str:
 
 
 def _cut(words: str) -> str:
+    for secret in sorted(_secrets, key=len, reverse=True):
+        words = words.replace(secret, "(the key)")
     folded = " ".join(words.split())
     return folded if len(folded) <= MAX_WORDS else f"{folded[:MAX_WORDS]}…"

@@ -81,14 +81,14 @@ async def follow(
                 # The queue forgets; the result may still be there, and says more.
                 return await fetch_result(row, account, client, failed=None)
             _look_at(problem.status_code, problem.response.content)
+            _outlast(clock.elapsed() - answered, pace, f"the provider answers {problem.status_code}")
             continue
         except httpx.HTTPError as problem:
-            if clock.elapsed() - answered > pace.outage_seconds:
-                reason = str(problem).strip() or type(problem).__name__
-                raise Unreachable(f"the job cannot be asked after: {reason}") from problem
+            _outlast(clock.elapsed() - answered, pace, str(problem).strip() or type(problem).__name__)
             continue
         except (KeyError, ValueError, TypeError):
             # A status that cannot be read, as a gateway's page is; the next one may be whole.
+            _outlast(clock.elapsed() - answered, pace, "the provider's answer makes no sense")
             continue
         unknown, answered = 0, clock.elapsed()
         if isinstance(status, fal_client.Queued):
@@ -195,6 +195,12 @@ def _plain(headers: Any) -> dict[str, str]:
 
 def _is_from_model(answer: httpx.Response) -> bool:
     return "x-fal-request-id" in answer.headers or "x-fal-error-type" in answer.headers
+
+
+def _outlast(seconds: float, pace: Pace, reason: str) -> None:
+    """Raise when nothing sensible was heard of a job for too long; it is at the provider all the same."""
+    if seconds > pace.outage_seconds:
+        raise Unreachable(f"the job cannot be asked after: {reason}")
 
 
 def _look_at(status: int, body: bytes) -> None:

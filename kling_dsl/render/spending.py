@@ -120,7 +120,7 @@ async def _post(
             # Each of these is raised before the first byte of the request: while looking the name up, connecting,
             # agreeing on keys, opening a proxy's tunnel, or waiting for a free place.
             reason = reason or f"{host} could not be reached: {_words(problem)}"
-        except (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError) as problem:
+        except (httpx.UnsupportedProtocol, httpx.InvalidURL) as problem:
             return Declined(f"the request could not be made for {host}: {_words(problem)}", None)
         except Exception as problem:  # noqa: BLE001 - whatever else went wrong, a byte may have been sent
             return Unsure(f"the connection was lost after the request was sent: {_words(problem)}")
