@@ -9,13 +9,14 @@ from pathlib import Path
 
 import environment
 import msgspec
+from difference import measure_difference
 from measurements import MEASUREMENTS, Outcome
 from processes import BenchmarkError
 from rendering import measure_render
 from stage import Stage
 
 EXAMPLE = "example: python benchmarks/bench.py compile check --rounds 3"
-ALL = {**MEASUREMENTS, "render": measure_render}
+ALL = {**MEASUREMENTS, "render": measure_render, "difference": measure_difference}
 VERDICTS = {True: "met", False: "MISSED", None: ""}
 
 
