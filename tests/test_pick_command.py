@@ -92,7 +92,7 @@ class TestChoice:
         project.record(last)
         before = project.lock_text()
         done = project.run("pick", "wake", "2", code=1)
-        assert "film.kling.lock has a pick of 9999-99-99T99:99:99Z, after which nothing comes" in done.stderr
+        assert "film.kling.lock has a line of 9999-99-99T99:99:99Z, after which nothing comes" in done.stderr
         assert project.lock_text() == before
 
     def test_what_is_chosen_already_changes_nothing(self, project: Rendered) -> None:

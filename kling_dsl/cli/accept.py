@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import getpass
 import subprocess
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from kling_dsl.cli.desk import Names, clip_options, find_named, refuse_broken_lock, told_problems
+from kling_dsl.cli.desk import Names, clip_options, find_named, moment_after, refuse_broken_lock, told_problems
 from kling_dsl.cli.stages import REFUSED
 
 if TYPE_CHECKING:
@@ -93,7 +92,7 @@ def _record(desk: Desk, standing: Standing, *, sha256: str, by: str | None, beca
     from kling_dsl.lock import Acceptance, add_records
 
     decision = Acceptance(
-        at=_moment_after(desk, standing.fingerprint),
+        at=moment_after(desk, [each.at for each in desk.lock.acceptances if each.fingerprint == standing.fingerprint]),
         because=" ".join(because.split())[:500],
         by=" ".join((by or _who(desk.stage.root)).split())[:200],
         clip=standing.call.id,
@@ -102,18 +101,6 @@ def _record(desk: Desk, standing: Standing, *, sha256: str, by: str | None, beca
     )
     with told_problems():
         add_records(desk.lock_path, (decision,), guard=desk.stage.guard(desk.film))
-
-
-def _moment_after(desk: Desk, fingerprint: str) -> str:
-    """Return this moment, or one after the newest decision about a request when the clock was set back."""
-    now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    newest = max((each.at for each in desk.lock.acceptances if each.fingerprint == fingerprint), default="")
-    if newest < now:
-        return now
-    from datetime import timedelta
-
-    later = datetime.fromisoformat(newest) + timedelta(microseconds=1)
-    return later.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _who(root: Path) -> str:

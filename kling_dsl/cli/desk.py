@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -225,6 +226,27 @@ def warn_of_lock(problems: Sequence[Problem], path: Path) -> None:
         click.echo(f"{place}:{problem.line}: warning: this line {visible(problem.message)}", err=True)
     if len(problems) > MAX_WARNINGS:
         click.echo(f"{place}: {len(problems) - MAX_WARNINGS} more such lines: see `kling verify`", err=True)
+
+
+def moment_after(desk: Desk, earlier: Sequence[str]) -> str:
+    """Return this moment as a lock writes it, or one after these: the newest counts, and clocks differ or go back."""
+    now = datetime.now(UTC)
+    newest = max(earlier, key=lambda at: at[:-1], default="")
+    if newest and newest[:-1] >= _written(now)[:-1]:
+        try:
+            now = datetime.fromisoformat(newest) + timedelta(microseconds=1)
+        except (ValueError, OverflowError):
+            from kling_dsl.reports.escaping import visible
+
+            place = visible(shown_path(desk.lock_path))
+            raise click.ClickException(
+                f"{place} has a line of {newest}, after which nothing comes: delete that line"
+            ) from None
+    return _written(now)
+
+
+def _written(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%S.%f}Z"
 
 
 def shown_path(path: Path) -> str:

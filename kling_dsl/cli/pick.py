@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from kling_dsl.cli.desk import (
     Names,
     clip_options,
     find_named,
+    moment_after,
     refuse_broken_lock,
     reread,
     shown_path,
@@ -126,28 +127,13 @@ def _write(desk: Desk, standing: Standing, take: Take) -> None:
     from kling_dsl.lock import Pick, add_records
 
     # The take comes along, since a crash may have left it in the ledger alone.
-    records = (take, Pick(_moment_after(desk, standing), standing.fingerprint, take.sha256))
+    records = (take, Pick(_moment(desk, standing), standing.fingerprint, take.sha256))
     with told_problems():
         add_records(desk.lock_path, records, guard=desk.stage.guard(desk.film))
 
 
-def _moment_after(desk: Desk, standing: Standing) -> str:
-    """Return this moment, or one after the newest pick of the clip: the newest counts, and clocks differ or go back."""
-    now = datetime.now(UTC)
-    earlier = [pick.at for pick in desk.lock.picks if pick.fingerprint == standing.fingerprint]
-    newest = max(earlier, key=lambda at: at[:-1], default="")
-    if newest and newest[:-1] >= _written(now)[:-1]:
-        try:
-            now = datetime.fromisoformat(newest) + timedelta(microseconds=1)
-        except (ValueError, OverflowError):
-            raise click.ClickException(
-                f"{visible(shown_path(desk.lock_path))} has a pick of {newest}, after which nothing comes: delete that line"
-            ) from None
-    return _written(now)
-
-
-def _written(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%dT%H:%M:%S.%f}Z"
+def _moment(desk: Desk, standing: Standing) -> str:
+    return moment_after(desk, [pick.at for pick in desk.lock.picks if pick.fingerprint == standing.fingerprint])
 
 
 def _tell(before: Desk, after: Desk, standing: Standing, take: Take) -> None:

@@ -11,7 +11,7 @@ import click
 from kling_dsl.cli.buying import Order, buy, link_chosen
 from kling_dsl.cli.films import Opened, open_film, refuse_failed
 from kling_dsl.cli.options import FILM, film_options
-from kling_dsl.cli.stages import REFUSED, Dollars, entered_stage
+from kling_dsl.cli.stages import REFUSED, buying_options, entered_stage
 
 if TYPE_CHECKING:
     from kling_dsl.cli.desk import Desk
@@ -25,20 +25,11 @@ MAX_MOVES = 20
 @click.argument("film", metavar="FILE|PLAN", type=FILM)
 @click.option("--sandbox", is_flag=True, help="Render on this machine with stand-in clips; nothing costs money.")
 @click.option("--only", metavar="ID", multiple=True, help="Render only this clip; may be given several times.")
-@click.option("--max-cost", metavar="USD", type=Dollars(), help="Spend at most this much in this run.")
 @click.option(
     "--concurrency", type=click.IntRange(1, 1000), help="The most takes at the provider at once (kling.toml: 10)."
 )
 @click.option("--locked", is_flag=True, help="Buy nothing: exit with 3 unless every clip is here.")
-@click.option("--yes", is_flag=True, help="Spend real money without asking.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="Tell what happens in lines for people, or in JSON, an event a line.",
-)
+@buying_options
 @film_options
 def render_command(
     film: Path,

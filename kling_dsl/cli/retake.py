@@ -11,7 +11,7 @@ import msgspec
 
 from kling_dsl.cli.buying import Order, buy
 from kling_dsl.cli.desk import Names, clip_options, find_named, refuse_broken_lock
-from kling_dsl.cli.stages import REFUSED, Dollars, entered_stage
+from kling_dsl.cli.stages import REFUSED, buying_options, entered_stage
 
 if TYPE_CHECKING:
     from kling_dsl.standing import Standing
@@ -19,16 +19,7 @@ if TYPE_CHECKING:
 
 @click.command("retake")
 @click.argument("identifier", metavar="ID")
-@click.option("--max-cost", metavar="USD", type=Dollars(), help="Spend at most this much in this run.")
-@click.option("--yes", is_flag=True, help="Spend real money without asking.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="Tell what happens in lines for people, or in JSON, an event a line.",
-)
+@buying_options
 @clip_options
 def retake_command(
     identifier: str,

@@ -7,10 +7,10 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 import msgspec
@@ -18,6 +18,8 @@ import msgspec
 if TYPE_CHECKING:
     from kling_dsl.cli.films import Opened
     from kling_dsl.render.stage import Stage
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 SANDBOX_VARIABLE = "KLING_SANDBOX"
 """Set by `kling sandbox` in a shell: the environment leads to a sandbox, and nothing costs money."""
@@ -41,6 +43,24 @@ class Dollars(click.ParamType[Decimal]):
         if not re.fullmatch(r"\$?[0-9]{1,9}(\.[0-9]{1,6})?", str(value)):
             self.fail(f"'{value}' is no amount of dollars such as $5 or 12.50", param, ctx)
         return Decimal(str(value).removeprefix("$"))
+
+
+def buying_options(command: Command) -> Command:
+    """Add the options of every verb that buys: how much at most, without asking, and how it is told."""
+    for option in (
+        click.option(
+            "--format",
+            "form",
+            type=click.Choice(["text", "json"]),
+            default="text",
+            show_default=True,
+            help="Tell what happens in lines for people, or in JSON, an event a line.",
+        ),
+        click.option("--yes", is_flag=True, help="Spend real money without asking."),
+        click.option("--max-cost", metavar="USD", type=Dollars(), help="Spend at most this much in this run."),
+    ):
+        command = option(command)
+    return command
 
 
 @contextlib.contextmanager
