@@ -84,10 +84,6 @@ class Records(msgspec.Struct, frozen=True, eq=False):
         return tuple(sorted((*known, *more), key=lambda take: take.take)) if more else known
 
 
-NO_RECORDS = Records(Lock(), lambda _: (), lambda _: False)
-"""What is known of a film of which nothing was ever rendered."""
-
-
 def by_fingerprint(rows: Iterable[Row]) -> Callable[[str], Sequence[Row]]:
     """Return a way to look rows up by their request's fingerprint."""
     found: dict[str, list[Row]] = {}

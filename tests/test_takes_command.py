@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rendered import AT, DEAD, FILM, Rendered, clock_in, contents, digest_of
 
-from kling_dsl.cli.desk import find_clip
+from kling_dsl.cli.desk import Names, find_named
 from kling_dsl.lock import Take
 from kling_dsl.standing import take_of
 
@@ -240,9 +240,9 @@ class TestFindingTheFilm:
     def test_other_verbs_get_the_desk_and_the_clip(self, project: Rendered, monkeypatch: pytest.MonkeyPatch) -> None:
         row = project.bring("wake")
         monkeypatch.chdir(project.root)
-        desk, standing = find_clip("wake", None, sandbox=False)
+        desk, standing = find_named(Names("wake"), sandbox=False)
         assert (desk.film, standing.call.id, standing.takes) == ("film.kling", "wake", (take_of(row),))
-        desk, standing = find_clip("wake", Path("film.kling"), sandbox=True)
+        desk, standing = find_named(Names("wake", Path("film.kling")), sandbox=True)
         assert (desk.rows, standing.state, desk.stage.spends) == ((), "new", False)
 
     def test_no_more_films_are_looked_at_than_there_may_be(

@@ -144,11 +144,6 @@ def refuse_broken_lock(desk: Desk) -> None:
         )
 
 
-def find_clip(identifier: str, film: Path | None, *, sandbox: bool) -> tuple[Desk, Standing]:
-    """Return the desk of the film that has a clip of this id, and how the clip stands; see `find_named`."""
-    return find_named(Names(identifier, film), sandbox=sandbox)
-
-
 def find_named(names: Names, *, sandbox: bool) -> tuple[Desk, Standing]:
     """Return the desk of the film that a clip is of, and how the clip stands.
 

@@ -170,14 +170,14 @@ def _project_of(films: Sequence[str]) -> tuple[Project, tuple[str, ...]]:
 
 def request_of(project: Project, *, model: str | None, values: Sequence[str], data: Sequence[str]) -> Request:
     """Return how films are compiled on every side, by the options of a command line."""
-    from kling_dsl.cli.films import _data_path, _pairs
+    from kling_dsl.cli.films import data_path, pairs_of
     from kling_dsl.history.revision import Request
     from kling_dsl.reports.pages import slugs
 
     return Request(
         model=model,
-        values=_pairs(values, "--set"),
-        data={name: _data_path(project, file) for name, file in _pairs(data, "--data").items()},
+        values=pairs_of(values, "--set"),
+        data={name: data_path(project, file) for name, file in pairs_of(data, "--data").items()},
         lints=tuple(slugs()),
     )
 
@@ -270,13 +270,13 @@ def _is_part(film: FilmDifference, views: tuple[View, View]) -> bool:
 
 
 def _refuse_unknown_model(compiler: Compiler, views: Iterable[View], model: str | None) -> None:
-    from kling_dsl.cli.films import _no_such_model
+    from kling_dsl.cli.films import no_such_model
 
     if model is None:
         return
     known = [compiler.profiles(view) for view in views]
     if all(profiles.get(model) is None for profiles in known):
-        raise click.BadParameter(_no_such_model(model, known[-1]), param_hint="--model")
+        raise click.BadParameter(no_such_model(model, known[-1]), param_hint="--model")
 
 
 def _problems(view: View, versions: Iterable[Version], wanted: Iterable[str]) -> Iterator[str]:

@@ -41,12 +41,12 @@ def open_film(film: Path, *, model: str | None, values: Sequence[str], data: Seq
         raise click.UsageError(f"{visible(str(film))} lies outside its project, whose root is {root}")
     profiles = Profiles.of(project.sheets())
     if model is not None and profiles.get(model) is None:
-        raise click.BadParameter(_no_such_model(model, profiles), param_hint="--model")
+        raise click.BadParameter(no_such_model(model, profiles), param_hint="--model")
     options = Options(
         model=model,
         default_model=project.settings.models.default,
-        values=_pairs(values, "--set"),
-        data={name: _data_path(project, file) for name, file in _pairs(data, "--data").items()},
+        values=pairs_of(values, "--set"),
+        data={name: data_path(project, file) for name, file in pairs_of(data, "--data").items()},
         lints=project.settings.lints,
         words_per_second=project.settings.speech.words_per_second,
     )
@@ -59,7 +59,8 @@ def open_film(film: Path, *, model: str | None, values: Sequence[str], data: Seq
     return Opened(project, world, compilation)
 
 
-def _no_such_model(model: str, profiles: Profiles) -> str:
+def no_such_model(model: str, profiles: Profiles) -> str:
+    """Return why a model is not there, with the nearest one."""
     from kling_dsl.reports.escaping import visible
     from kling_dsl.spelling import nearest
 
@@ -134,7 +135,8 @@ def _unknown_lints(project: Project) -> tuple[Diagnostic, ...]:
     return project.find_unknown_lints(slugs())
 
 
-def _pairs(given: Sequence[str], option: str) -> Mapping[str, str]:
+def pairs_of(given: Sequence[str], option: str) -> Mapping[str, str]:
+    """Return the NAME=VALUE of an option by name; anything else is wrong usage."""
     pairs: dict[str, str] = {}
     for text in given:
         name, sign, value = text.partition("=")
@@ -154,7 +156,8 @@ def _is_utf8(text: str) -> bool:
     return True
 
 
-def _data_path(project: Project, file: str) -> str:
+def data_path(project: Project, file: str) -> str:
+    """Return the path of a table from the project's root; one outside is wrong usage."""
     path = project.relative(Path(file))
     if path is None:
         from kling_dsl.reports.escaping import visible

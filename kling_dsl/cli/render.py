@@ -12,6 +12,7 @@ from kling_dsl.cli.buying import Order, buy, link_chosen
 from kling_dsl.cli.films import Opened, open_film, refuse_failed
 from kling_dsl.cli.options import FILM, film_options
 from kling_dsl.cli.stages import REFUSED, buying_options, entered_stage
+from kling_dsl.project.settings import MAX_CONCURRENCY
 
 if TYPE_CHECKING:
     from kling_dsl.cli.desk import Desk
@@ -26,7 +27,9 @@ MAX_MOVES = 20
 @click.option("--sandbox", is_flag=True, help="Render on this machine with stand-in clips; nothing costs money.")
 @click.option("--only", metavar="ID", multiple=True, help="Render only this clip; may be given several times.")
 @click.option(
-    "--concurrency", type=click.IntRange(1, 1000), help="The most takes at the provider at once (kling.toml: 10)."
+    "--concurrency",
+    type=click.IntRange(1, MAX_CONCURRENCY),
+    help="The most takes at the provider at once (kling.toml: 10).",
 )
 @click.option("--locked", is_flag=True, help="Buy nothing: exit with 3 unless every clip is here.")
 @buying_options

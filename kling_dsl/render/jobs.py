@@ -137,15 +137,6 @@ async def fetch_result(
     return told
 
 
-async def cancel(row: Row, account: Account, client: httpx.AsyncClient) -> None:
-    """Ask the provider to drop a job; one that runs may finish all the same and be billed."""
-    import fal_client
-
-    if account.may_show_key(row.cancel_url):
-        handle = fal_client.AsyncRequestHandle(row.request_id, row.response_url, row.status_url, row.cancel_url, client)
-        await handle.cancel()
-
-
 class Video(msgspec.Struct, frozen=True):
     """The video that a result names."""
 

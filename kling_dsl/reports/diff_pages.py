@@ -16,7 +16,7 @@ from kling_dsl.reports.diff import (
     told_films,
     value_words,
 )
-from kling_dsl.reports.plan_pages import _inert as inert
+from kling_dsl.reports.plan_pages import inert
 
 MAX_DETAILS = 16_000
 """The most letters of all the fields that are shown: hosts refuse a comment of more than 65,536 letters."""

@@ -22,17 +22,17 @@ _STYLE = (
 def render_plan_markdown(plan: Plan) -> str:
     """Return a plan as a GitHub-flavoured Markdown table; nothing a writer typed can act as markup."""
     lines = [
-        f"### {_inert(plan.film)}",
+        f"### {inert(plan.film)}",
         "",
         f"| {' | '.join(_headings(plan))} |",
         "| " + ":-- | " * (len(_headings(plan)) - len(_NUMBERS)) + "--: | " * (len(_NUMBERS) - 1) + "--: |",
     ]
     for cells in _rows(plan):
-        first = _inert(cells[0])
-        shown = [first if _is_clip(cells) else f"**{first}**", *(_inert(cell) for cell in cells[1:])]
+        first = inert(cells[0])
+        shown = [first if _is_clip(cells) else f"**{first}**", *(inert(cell) for cell in cells[1:])]
         lines.append("| " + " | ".join(shown) + " |")
     lines.append("")
-    lines += [f"- **{label}**: {_inert(words)}" for label, words in closing_lines(plan)]
+    lines += [f"- **{label}**: {inert(words)}" for label, words in closing_lines(plan)]
     return "\n".join(lines) + "\n"
 
 
@@ -76,7 +76,7 @@ def _rows(plan: Plan) -> list[tuple[str, ...]]:
     return rows
 
 
-def _inert(text: str) -> str:
+def inert(text: str) -> str:
     """Return text that Markdown shows as it stands: no markup, no HTML, no mention, no link."""
     escaped = re.sub(r"([\\`*_{}\[\]()#+!|~$^-])", r"\\\1", visible(text))
     escaped = re.sub(r"(?i)\bwww\.", lambda match: f"{match[0][:-1]}\\.", escaped)
