@@ -13,7 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from render_films import CHAINED, FILM, FOUR, ONE, ROAD, SEA, Film, Ran, Theatre, staged, surroundings
+from render_films import CHAINED, DOOR, FILM, FOUR, HEAD, ONE, ROAD, SEA, Film, Ran, Theatre, staged, surroundings
 
 from kling_dsl.sandbox import Fault
 
@@ -206,3 +206,14 @@ def test_a_take_that_was_ordered_before_an_edit_comes_home(slow_theatre: Theatre
     assert [row.state for row in rows] == ["stored", "stored"]
     assert {take.request_id for take in film.lock().takes} == {row.request_id for row in rows}
     assert len(slow_theatre.bill().submissions) == 2
+
+
+def test_an_upload_that_the_model_cannot_fetch_is_brought_anew(theatre: Theatre, tmp_path: Path) -> None:
+    film = theatre.begin(tmp_path / "p", HEAD + DOOR)
+    film.render()
+    theatre.reset()
+    # The address of the picture is remembered, and the sandbox that gave it has forgotten it.
+    film.write((HEAD + DOOR).replace("A door opens.", "A door bangs."))
+    assert "could not fetch one of the files" in film.render(code=4).stdout
+    film.run("retake", "door", "--yes")
+    assert [row.state for row in film.rows()] == ["stored", "failed", "stored"]

@@ -48,11 +48,17 @@ def hide(secret: str) -> None:
     _secrets.update(part for part in (secret, secret.rpartition(":")[2]) if len(part) >= LEAST_SECRET)
 
 
+FILE_LOST = frozenset(("file_download_error", "image_load_error"))
+"""Errors after which the addresses of a request's files are not believed any more."""
+
+
 class Failure(msgspec.Struct, frozen=True):
     """A take that gave no clip: why, in words, and whether it may be billed."""
 
     reason: str
     billed: Billed
+    kind: str = ""
+    """The provider's own type of the error, empty when it gave none."""
 
 
 class Details(msgspec.Struct, frozen=True):
@@ -84,7 +90,7 @@ def failed_result(status: int, body: bytes) -> Failure:
     meaning = KINDS.get(details.kind, "")
     place = f" at {details.place}" if details.place else ""
     words = f"{meaning or 'the job failed'}{place} ({status}{_own_words(details)})"
-    return Failure(words, "no" if status >= 500 else "maybe")
+    return Failure(words, "no" if status >= 500 else "maybe", details.kind)
 
 
 def failed_job(error: str, kind: str) -> Failure:

@@ -16,7 +16,7 @@ from kling_dsl.ledger.leases import is_alive
 from kling_dsl.ledger.transitions import may_reserve
 from kling_dsl.render.downloads import Gone, NotFetched, fetch
 from kling_dsl.render.events import Event, EventKind
-from kling_dsl.render.failures import Failure
+from kling_dsl.render.failures import FILE_LOST, Failure
 from kling_dsl.render.finishing import Kept, finish
 from kling_dsl.render.inheritance import inherit
 from kling_dsl.render.jobs import Finished, Progress, follow, video_of
@@ -26,6 +26,7 @@ from kling_dsl.render.network import MAX_POSTS
 from kling_dsl.render.problems import AccountRefused, FromSandbox
 from kling_dsl.render.provenance import Origin
 from kling_dsl.render.spending import Bought, Declined, NotSent, Spent, Unsure, spend
+from kling_dsl.render.uploads import forget_files
 from kling_dsl.render.writing import in_turn
 from kling_dsl.standing import UNDER_WAY, take_of
 
@@ -269,6 +270,8 @@ class TakeRunner:
             quarantine=quarantine,
             at=self._tools.clock.now(),
         )
+        if failure.kind in FILE_LOST:
+            await in_turn(forget_files, row.order.canonical, self._tools.ledger, self._tools.account)
         if failure.billed == "no":
             self.spent_usd -= row.order.price_usd
         self._tell(

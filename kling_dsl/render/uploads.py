@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Literal
@@ -60,10 +61,7 @@ class Uploader:
         return await self._once(self._key(hashlib.sha256(content).hexdigest()), content)
 
     def _key(self, sha256: str) -> str:
-        """Return what an upload is remembered by: of a sandbox, which ends, by the sandbox as well."""
-        if not self._account.is_sandbox:
-            return sha256
-        return hashlib.sha256(f"{sha256} {self._account.queue_host}".encode()).hexdigest()
+        return _key_of(sha256, self._account)
 
     async def _once(self, sha256: str, source: Asset | bytes) -> str:
         known = self._ledger.find_upload(sha256, at=self._clock.now())
@@ -130,6 +128,22 @@ class Uploader:
             # Its address would be remembered for days, and sent to fal in a request that is paid for.
             raise FromSandbox
         return url
+
+
+def forget_files(canonical: bytes, ledger: Ledger, account: Account) -> None:
+    """Forget the addresses of a request's files, which the model could not fetch: the next take brings them anew."""
+    for digest in sorted(set(_ASSET.findall(canonical))):
+        ledger.forget_upload(_key_of(digest.decode("ascii"), account))
+
+
+_ASSET = re.compile(rb'"asset:([0-9a-f]{64})"')
+
+
+def _key_of(sha256: str, account: Account) -> str:
+    """Return what an upload is remembered by: of a sandbox, which ends, by the sandbox as well."""
+    if not account.is_sandbox:
+        return sha256
+    return hashlib.sha256(f"{sha256} {account.queue_host}".encode()).hexdigest()
 
 
 def _kind(picture: bytes) -> str:
