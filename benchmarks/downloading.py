@@ -50,7 +50,7 @@ async def download(address: str, megabytes: int, part: Path) -> None:
     """Fetch a file of that size, and make sure that all of it came."""
     part.unlink(missing_ok=True)
     async with connect(sandbox_account()) as network:
-        await fetch(Video(f"{address}/{megabytes}"), part, client=network.fetching)
+        await fetch(Video(f"{address}/{megabytes}"), part, line=network.fetching)
     if part.stat().st_size != megabytes * MEGABYTE:
         raise SystemExit(f"{part.stat().st_size} bytes came")
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 FILE_STEPS = ("replace", "rename", "unlink", "fsync", "link", "chmod")
@@ -17,19 +18,19 @@ LEDGER_STEPS = (
 )
 """The transactions of a render."""
 
-WIRE_STEPS = (
-    "connection.connect_tcp.started",
-    "connection.connect_tcp.complete",
-    "connection.start_tls.complete",
-    "http11.send_request_headers.complete",
-    "http11.send_request_body.complete",
-    "http11.receive_response_headers.complete",
-    "http11.receive_response_body.complete",
-)
-"""What happens to a request on the wire, as httpcore tells it."""
+WIRE_STEPS = {
+    "connection_create_start": "connection begins",
+    "connection_create_end": "connection is made",
+    "request_chunk_sent": "body begins",
+    "request_end": "answer begins",
+}
+"""What happens to a paid request on the wire, by the names of aiohttp's tracing."""
+
+SENT = "POST job: body is written"
+"""The paid request is on its way, and its answer is not read."""
 
 UPLOAD_STEPS = ("http11.send_request_body.complete", "http11.receive_response_body.complete")
-"""As much of that as matters for an upload, which costs nothing and may be repeated."""
+"""What matters of an upload, which costs nothing and may be repeated, as httpcore tells it."""
 
 PIECE_BYTES = 1000
 """So small that a download comes in several pieces."""
@@ -42,6 +43,7 @@ class Boundaries:
         self.crossed: list[str] = []
         self._fatal = fatal
         self._counts: Counter[str] = Counter()
+        self._ended: list[str] = []
 
     def cross(self, name: str) -> None:
         """Note a boundary, and die at the fatal one."""
@@ -68,65 +70,120 @@ class Boundaries:
         for verb in LEDGER_STEPS:
             real = getattr(SqliteLedger, verb)
             setattr(SqliteLedger, verb, self._around(real, f"ledger {verb}"))
-        note = SqliteLedger._note
+        note, together = SqliteLedger._note, SqliteLedger.together
+
+        @contextlib.contextmanager
+        def gathered(ledger: SqliteLedger) -> Iterator[None]:
+            with together(ledger):
+                yield
+                self.cross("ledger: steps wait for their commit")
+            done, self._ended = self._ended, []
+            for name in done:
+                self.cross(name)
 
         def written(*words: Any, **settings: Any) -> None:
             note(*words, **settings)
             self.cross("ledger: written and not committed")
 
         SqliteLedger._note = written  # type: ignore[method-assign]
+        SqliteLedger.together = gathered  # type: ignore[method-assign,assignment]
 
     def _around(self, real: Callable[..., Any], name: str) -> Callable[..., Any]:
-        def call(*words: Any, **settings: Any) -> Any:
+        def call(ledger: Any, *words: Any, **settings: Any) -> Any:
             self.cross(f"{name} begins")
-            found = real(*words, **settings)
-            self.cross(f"{name} is done")
+            found = real(ledger, *words, **settings)
+            if ledger._gathering:
+                # It is on the disk when the steps that were taken with it are.
+                self._ended.append(f"{name} is done")
+            else:
+                self.cross(f"{name} is done")
             return found
 
         return call
 
     def _watch_paid_posts(self) -> None:
-        import httpx
+        import aiohttp
 
-        real = httpx.AsyncHTTPTransport.handle_async_request
+        real, write = aiohttp.ClientSession.__init__, aiohttp.ClientRequest.write_bytes
 
-        async def handle(transport: Any, request: httpx.Request) -> httpx.Response:
-            kind = _kind_of(request)
-            name, steps = f"{request.method} {kind}", UPLOAD_STEPS if kind == "upload" else WIRE_STEPS
+        def opened(session: aiohttp.ClientSession, *words: Any, **settings: Any) -> None:
+            real(session, *words, trace_configs=[self._tracing()], **settings)
 
-            async def trace(event: str, _: Any) -> None:
-                if event in steps:
-                    self.cross(f"{name}: {event.partition('.')[2]}")
+        async def written(request: aiohttp.ClientRequest, *words: Any, **settings: Any) -> None:
+            await write(request, *words, **settings)
+            if request.method == "POST" and _kind_of(request) == "job":
+                self.cross(SENT)
 
-            request.extensions = {**request.extensions, "trace": trace}
-            return await real(transport, request)
+        aiohttp.ClientSession.__init__ = opened  # type: ignore[method-assign,assignment]
+        aiohttp.ClientRequest.write_bytes = written  # type: ignore[method-assign,assignment]
 
-        httpx.AsyncHTTPTransport.handle_async_request = handle  # type: ignore[method-assign,assignment]
+    def _tracing(self) -> Any:
+        """Return what makes aiohttp tell of each step of a paid request."""
+        import aiohttp
+
+        tracing = aiohttp.TraceConfig()
+
+        async def begin(_: Any, context: Any, told: aiohttp.TraceRequestStartParams) -> None:
+            context.is_paid = told.method == "POST" and _kind_of(told) == "job"
+
+        def crossing(name: str) -> Callable[..., Any]:
+            async def cross(_: Any, context: Any, __: Any) -> None:
+                if context.is_paid:
+                    self.cross(f"POST job: {name}")
+
+            return cross
+
+        tracing.on_request_start.append(begin)
+        for step, name in WIRE_STEPS.items():
+            getattr(tracing, f"on_{step}").append(crossing(name))
+        return tracing
 
     def _watch_requests(self) -> None:
         import httpx
         from httpx_aiohttp import AiohttpTransport
 
-        from kling_dsl.render import downloads
+        self._watch_clips()
+        sent, asked = httpx.AsyncHTTPTransport.handle_async_request, AiohttpTransport.handle_async_request
 
-        real, pieces = AiohttpTransport.handle_async_request, httpx.Response.aiter_raw
-        downloads.PIECE_BYTES = PIECE_BYTES
+        async def send(transport: Any, request: httpx.Request) -> httpx.Response:
+            name = f"{request.method} {_kind_of(request)}"
 
-        async def handle(transport: Any, request: httpx.Request) -> httpx.Response:
+            async def trace(event: str, _: Any) -> None:
+                if event in UPLOAD_STEPS:
+                    self.cross(f"{name}: {event.partition('.')[2]}")
+
+            request.extensions = {**request.extensions, "trace": trace}
+            return await sent(transport, request)
+
+        async def ask(transport: Any, request: httpx.Request) -> httpx.Response:
             name = f"{request.method} {_kind_of(request)}"
             self.cross(f"{name} begins")
-            answer = await real(transport, request)
+            answer = await asked(transport, request)
             self.cross(f"{name} is answered")
             return answer
 
-        async def raw(answer: httpx.Response, *words: Any) -> AsyncIterator[bytes]:
-            async for piece in pieces(answer, *words):
-                yield piece
-                if _kind_of(answer.request) == "clip":
-                    self.cross("a piece of a clip is written")
+        httpx.AsyncHTTPTransport.handle_async_request = send  # type: ignore[method-assign,assignment]
+        AiohttpTransport.handle_async_request = ask  # type: ignore[method-assign,assignment]
 
-        AiohttpTransport.handle_async_request = handle  # type: ignore[method-assign,assignment]
-        httpx.Response.aiter_raw = raw  # type: ignore[method-assign,assignment]
+    def _watch_clips(self) -> None:
+        from kling_dsl.render import downloads, network
+
+        real, attempt = network.Line.request, downloads._attempt
+        downloads.PIECE_BYTES = PIECE_BYTES
+
+        @contextlib.asynccontextmanager
+        async def asked(line: network.Line, method: str, url: str, **settings: Any) -> AsyncIterator[Any]:
+            cross = self.cross if method == "GET" else lambda _: None
+            cross("GET clip begins")
+            async with real(line, method, url, **settings) as answer:
+                cross("GET clip is answered")
+                yield answer
+
+        async def attempted(url: str, part: Any, line: network.Line, _: Any) -> None:
+            await attempt(url, part, line, lambda _: self.cross("a piece of a clip is written"))
+
+        network.Line.request = asked  # type: ignore[method-assign,assignment]
+        downloads._attempt = attempted  # type: ignore[assignment]
 
     def _watch_files(self) -> None:
         for step in FILE_STEPS:
@@ -145,8 +202,6 @@ class Boundaries:
 def _kind_of(request: Any) -> str:
     """Return what a request is about."""
     path = request.url.path
-    if path.startswith("/files/sandbox/clips/"):
-        return "clip"
     if path.startswith("/v1/models/requests"):
         return "history"
     if request.url.host not in ("127.0.0.1", "localhost") and not request.url.host.startswith("queue."):

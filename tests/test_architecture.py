@@ -21,7 +21,7 @@ PACKAGE = ROOT / "kling_dsl"
 
 OUTSIDE = {
     "PIL": {"footage", "sandbox.drawing"},
-    "aiohttp": {"render.network"},
+    "aiohttp": {"render"},
     "av": {"footage", "project.videos", "sandbox.encoding"},
     "click": {"cli"},
     "fal_client": {"render"},
@@ -32,7 +32,7 @@ OUTSIDE = {
     "jsonschema_rs": {"sandbox.validation"},
     "lark": {"parser"},
     "platformdirs": {"saved"},
-    "rich": {"reports.plan_text", "reports.progress"},
+    "rich": {"reports.progress"},
     "stamina": {"render"},
     "starlette": {"sandbox.web"},
     "trustme": {"sandbox.certificate"},

@@ -42,6 +42,7 @@ from kling_dsl.ledger import (
     Limit,
     Refused,
     Reserved,
+    Row,
     Spending,
     State,
     Taken,
@@ -108,7 +109,7 @@ def test_each_verb_goes_only_where_it_may(ledger: SqliteLedger, theirs: SqliteLe
         before, history = ledger.row(key), ledger.events(key)
         target = LEGAL.get((standing, verb))
         if target and (who == OURS or (standing, verb) in FOR_ANYONE):
-            assert isinstance(go(mover, key), Reserved | None)
+            assert isinstance(go(mover, key), Reserved | Row)
             row = ledger.row(key)
             assert row is not None
             assert (row.state, row.owner) == (target, who), verb

@@ -15,6 +15,7 @@ from markdown_it import MarkdownIt
 from kling_dsl.compiler import Quote
 from kling_dsl.money import dollars
 from kling_dsl.reports.escaping import visible
+from kling_dsl.reports.palette import COLOURED, PLAIN
 from kling_dsl.reports.plan import Basis, Clip, Plan, on_the_point
 from kling_dsl.reports.plan_pages import render_plan_html, render_plan_markdown
 from kling_dsl.reports.plan_text import render_plan_text
@@ -74,7 +75,7 @@ CLIPS = st.lists(
 @settings(deadline=None, max_examples=60)
 @given(CLIPS, st.integers(1, 200))
 def test_no_amount_or_address_is_ever_cut(clips: list[Clip], width: int) -> None:
-    lines = render_plan_text(plan(*clips), width=width, color=None).splitlines()
+    lines = render_plan_text(plan(*clips), width=width, palette=PLAIN).splitlines()
     words = [word for line in lines for word in line.split()]
     for one in clips:
         assert dollars(one.cost_usd) in words
@@ -88,14 +89,14 @@ def test_no_amount_or_address_is_ever_cut(clips: list[Clip], width: int) -> None
 @pytest.mark.parametrize("width", [80, 120])
 def test_a_usual_plan_keeps_to_the_width(width: int) -> None:
     clips = [clip(f"shot-{at}", "INT. 灯台の中 - NIGHT", takes=at) for at in range(1, 9)]
-    lines = render_plan_text(plan(*clips), width=width, color=None).splitlines()
+    lines = render_plan_text(plan(*clips), width=width, palette=PLAIN).splitlines()
     assert max(columns(line) for line in lines if URL not in line) <= width
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_wide_letters_leave_the_columns_where_they_are(width: int) -> None:
     scene = "INT. 灯台の中、嵐の夜、そして誰も眠らない長い廊下の突き当たりにある小さな部屋 - NIGHT"
-    text = render_plan_text(plan(clip("a", scene), clip("b" * 80, scene), clip("c")), width=width, color=None)
+    text = render_plan_text(plan(clip("a", scene), clip("b" * 80, scene), clip("c")), width=width, palette=PLAIN)
     rows = [line for line in text.splitlines() if " new " in line]
     assert len({columns(line.partition(" new ")[0]) for line in rows}) == 1
     assert len({columns(line) for line in rows}) == 1
@@ -103,17 +104,17 @@ def test_wide_letters_leave_the_columns_where_they_are(width: int) -> None:
 
 def test_a_long_name_is_folded_and_nothing_of_it_is_lost() -> None:
     name = "the-" + "very-" * 20 + "end"
-    text = render_plan_text(plan(clip(name)), width=80, color=None)
+    text = render_plan_text(plan(clip(name)), width=80, palette=PLAIN)
     table = text.partition("\n\n")[2].partition("\n\n")[0].splitlines()[1:]
     assert "".join(line[: table[0].index("  new")].strip() for line in table) == name
 
 
 def test_colour_adds_styles_and_nothing_else() -> None:
     one = plan(clip("a", "INT. HUT"), clip("b"))
-    coloured = render_plan_text(one, width=100, color="standard")
+    coloured = render_plan_text(one, width=100, palette=COLOURED)
     assert "\x1b[1m" in coloured
     bare = re.sub(r"\x1b\[[0-9;]*m", "", coloured)
-    assert [line.rstrip() for line in bare.splitlines()] == render_plan_text(one, width=100, color=None).splitlines()
+    assert [line.rstrip() for line in bare.splitlines()] == render_plan_text(one, width=100, palette=PLAIN).splitlines()
 
 
 @given(st.lists(st.one_of(st.none(), AMOUNTS), max_size=8))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from render_boundaries import SENT
 from render_films import CHAINED, DOOR, FILM, FOUR, HEAD, ONE, REAL_MONEY, ROAD, Film, Ran, Theatre, staged
 
 from kling_dsl.sandbox import Fault
@@ -305,7 +306,7 @@ def test_a_clock_that_went_back_buys_nothing_more_in_a_day(theatre: Theatre, tmp
 
 def test_a_clock_that_went_back_while_a_request_was_on_its_way(theatre: Theatre, tmp_path: Path) -> None:
     film = theatre.begin(tmp_path / "p", ONE)
-    assert film.run(fatal="POST job: send_request_body.complete#1", days=1).code == -signal.SIGKILL
+    assert film.run(fatal=f"{SENT}#1", days=1).code == -signal.SIGKILL
     film.render(code=4)
     assert (posts(film), film.row("sea").state) == (1, "uncertain")
     # The money stays reserved, and nothing is bought until somebody says so.

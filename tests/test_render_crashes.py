@@ -9,14 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from render_boundaries import WIRE_STEPS
+from render_boundaries import SENT, WIRE_STEPS
 from render_films import FILM, FOUR, Film, Ran, Theatre, staged
 
 CHUNKS = 8
 """In how many tests the points of the crash test are spread, so that several workers share them."""
 
-SENT = "POST job: send_request_body.complete#1"
-"""The paid request is on its way, and its answer is not read."""
+FIRST_SENT = f"{SENT}#1"
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +87,7 @@ def test_a_render_crosses_every_kind_of_boundary(points: tuple[str, ...]) -> Non
     names = {point.partition("#")[0] for point in points}
     for verb in ("keep_upload", "reserve", "submitted", "completed", "stored"):
         assert {f"ledger {verb} begins", f"ledger {verb} is done"} <= names
-    assert {f"POST job: {step.partition('.')[2]}" for step in WIRE_STEPS} <= names
+    assert {SENT, *(f"POST job: {name}" for name in WIRE_STEPS.values())} <= names
     for kind in ("status", "result", "clip"):
         assert {f"GET {kind} begins", f"GET {kind} is answered"} <= names
     assert {"ledger: written and not committed", "fsync part", "fsync store", "replace store", "unlink part"} <= names
@@ -113,7 +112,7 @@ def test_a_render_that_is_killed_anywhere_is_resumed(
 
 def test_a_resumed_render_that_is_killed_again_is_resumed(theatre: Theatre, tmp_path: Path) -> None:
     film = theatre.begin(tmp_path / "first")
-    assert film.run(fatal=SENT).code == -signal.SIGKILL
+    assert film.run(fatal=FIRST_SENT).code == -signal.SIGKILL
     crossed = film.render().crossed
     wanted = ("ledger take_over", "ledger uncertain", "ledger adopted", "GET history")
     points = [point for point in crossed if point.startswith(wanted)]
@@ -121,7 +120,7 @@ def test_a_resumed_render_that_is_killed_again_is_resumed(theatre: Theatre, tmp_
     assert {f"{name} begins#1" for name in wanted} < set(points)
     for number, point in enumerate(points):
         film = theatre.begin(tmp_path / f"p{number}")
-        assert film.run(fatal=SENT).code == -signal.SIGKILL
+        assert film.run(fatal=FIRST_SENT).code == -signal.SIGKILL
         assert film.run(fatal=point).code == -signal.SIGKILL, point
         assert finish(film, "door", "reply") == "resumed"
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from render_boundaries import SENT
 from render_films import CHAINED, DOOR, FILM, HEAD, ONE, REAL_MONEY, ROAD, SEA, Film, Ran, Theatre, staged, surroundings
 
 from kling_dsl.ledger import open_ledger
@@ -144,9 +145,7 @@ def test_a_real_render_takes_nothing_from_a_sandbox(theatre: Theatre, tmp_path: 
 
 def test_a_real_take_is_not_lost_to_a_sandbox(theatre: Theatre, tmp_path: Path) -> None:
     real = {**REAL_MONEY, "FAL_KEY": KEY}
-    for number, (point, state) in enumerate(
-        (("ledger submitted is done#1", "submitted"), ("POST job: send_request_body.complete#1", "uncertain"))
-    ):
+    for number, (point, state) in enumerate((("ledger submitted is done#1", "submitted"), (f"{SENT}#1", "uncertain"))):
         film = theatre.begin(tmp_path / f"q{number}", ONE).on_real_stage()
         killed = film.run("render", FILM, "--yes", fatal=point, patches=UNNOTICED, environment=real)
         assert killed.code == -9, killed

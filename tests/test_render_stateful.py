@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from render_boundaries import SENT
 from render_films import FILM, Film, Ran, Theatre, staged
 
 from kling_dsl.ledger import Event, Row
@@ -52,9 +53,8 @@ FAULTS = (
 )
 
 POINTS = (
-    *("ledger reserve begins", "ledger reserve is done", "POST job: start_tls.complete"),
-    *("POST job: send_request_headers.complete", "POST job: send_request_body.complete"),
-    *("POST job: receive_response_headers.complete", "ledger submitted begins", "ledger submitted is done"),
+    *("ledger reserve begins", "ledger reserve is done", "POST job: connection is made", "POST job: body begins", SENT),
+    *("POST job: answer begins", "ledger submitted begins", "ledger submitted is done"),
     *("GET result is answered", "ledger completed is done", "a piece of a clip is written", "replace store"),
     *("chmod store", "ledger stored begins", "ledger stored is done", "fsync lock", "replace lock", "unlink lease"),
     *("GET history is answered", "ledger adopted begins", "ledger take_over is done", "ledger uncertain is done"),

@@ -160,8 +160,9 @@ def _render(plan: object, form: str, *, to_file: bool) -> str:
     if form == "text":
         from kling_dsl.reports.plan_text import render_plan_text
 
-        color = None if to_file or palette_for(sys.stdout) is PLAIN else "standard"
-        return render_plan_text(plan, width=PIPED_WIDTH if to_file else width_of(sys.stdout), color=color)
+        if to_file:
+            return render_plan_text(plan, width=PIPED_WIDTH, palette=PLAIN)
+        return render_plan_text(plan, width=width_of(sys.stdout), palette=palette_for(sys.stdout))
     from kling_dsl.reports import plan_pages
 
     return plan_pages.render_plan_markdown(plan) if form == "markdown" else plan_pages.render_plan_html(plan)

@@ -16,7 +16,7 @@ from kling_dsl.ledger.amounts import dollars_of, instant, nanos_above, nanos_bel
 from kling_dsl.ledger.errors import Conflict, DamagedLedger
 from kling_dsl.ledger.reading import Questions
 from kling_dsl.ledger.transitions import Standing, Verb, find_step, may_reserve
-from kling_dsl.ledger.values import Billed, Key, Limit, Order, Refused, Reserved, Spending, State, Taken
+from kling_dsl.ledger.values import Billed, Key, Limit, Order, Refused, Reserved, Row, Spending, State, Taken
 
 _STANDING = "SELECT number, state, owner, quarantine FROM takes WHERE fingerprint = ? AND take = ?"
 
@@ -75,6 +75,8 @@ class SqliteLedger(Questions):
         self.run = run
         super().__init__(path, files.connect_to_write(path, patience_seconds=patience_seconds))
         self._identity = self._identify()
+        self._gathering = False
+        self._lost: BaseException | None = None
 
     def reserve(self, order: Order, limits: Sequence[Limit], *, at: datetime) -> Reserved | Taken | Refused:
         """Reserve the price of a take under every limit, unless the take is bought or under way already.
@@ -101,21 +103,21 @@ class SqliteLedger(Questions):
 
     def submitted(
         self, key: Key, *, request_id: str, response_url: str, status_url: str, cancel_url: str, at: datetime
-    ) -> None:
+    ) -> Row:
         """Note that the provider took the request: `intent` becomes `submitted`."""
         urls = {"response_url": response_url, "status_url": status_url, "cancel_url": cancel_url}
-        self._move("submitted", key, at=at, values={"request_id": request_id, **urls})
+        return self._move("submitted", key, at=at, values={"request_id": request_id, **urls})
 
-    def completed(self, key: Key, *, result: bytes, billed_units: Decimal | None, at: datetime) -> None:
+    def completed(self, key: Key, *, result: bytes, billed_units: Decimal | None, at: datetime) -> Row:
         """Note the provider's result: `submitted` becomes `completed`."""
         units = None if billed_units is None else str(billed_units)
-        self._move("completed", key, at=at, values={"result": result, "billed_units": units})
+        return self._move("completed", key, at=at, values={"result": result, "billed_units": units})
 
-    def stored(self, key: Key, *, sha256: str, at: datetime) -> None:
+    def stored(self, key: Key, *, sha256: str, at: datetime) -> Row:
         """Note that the clip is in the store: `completed`, or `failed` with a quarantine, becomes `stored`."""
-        self._move("stored", key, at=at, values={"sha256": sha256})
+        return self._move("stored", key, at=at, values={"sha256": sha256})
 
-    def failed(self, key: Key, *, billed: Billed, reason: str, quarantine: str = "", at: datetime) -> None:
+    def failed(self, key: Key, *, billed: Billed, reason: str, quarantine: str = "", at: datetime) -> Row:
         """Note that there is no usable clip: `intent` (not billed), `submitted` or `completed` becomes `failed`.
 
         A clip that came and was refused may have been billed, so a quarantine with `billed` of `no` is a ValueError.
@@ -123,11 +125,11 @@ class SqliteLedger(Questions):
         if quarantine and billed == "no":
             raise ValueError("a clip that was delivered may have been billed")
         values: _Details = {"billed": billed, "reason": reason, "quarantine": quarantine}
-        self._move("failed", key, at=at, values=values, billed=billed)
+        return self._move("failed", key, at=at, values=values, billed=billed)
 
-    def uncertain(self, key: Key, *, reason: str, at: datetime) -> None:
+    def uncertain(self, key: Key, *, reason: str, at: datetime) -> Row:
         """Note that nobody knows whether the request arrived: `intent` becomes `uncertain`."""
-        self._move("uncertain", key, at=at, values={"reason": reason})
+        return self._move("uncertain", key, at=at, values={"reason": reason})
 
     def adopted(
         self,
@@ -139,18 +141,18 @@ class SqliteLedger(Questions):
         cancel_url: str,
         reason: str,
         at: datetime,
-    ) -> None:
+    ) -> Row:
         """Note that the request was found at the provider: `uncertain` becomes `submitted`, and this run's."""
         urls = {"response_url": response_url, "status_url": status_url, "cancel_url": cancel_url}
-        self._move("adopted", key, at=at, values={"request_id": request_id, **urls, "reason": reason})
+        return self._move("adopted", key, at=at, values={"request_id": request_id, **urls, "reason": reason})
 
-    def released(self, key: Key, *, reason: str, at: datetime) -> None:
+    def released(self, key: Key, *, reason: str, at: datetime) -> Row:
         """Note a person's word that the request never arrived: `uncertain` becomes `released`."""
-        self._move("released", key, at=at, values={"reason": reason})
+        return self._move("released", key, at=at, values={"reason": reason})
 
-    def reopened(self, key: Key, *, at: datetime) -> None:
+    def reopened(self, key: Key, *, at: datetime) -> Row:
         """Note that the stored clip was lost and is fetched again: `stored` becomes `completed`, and this run's."""
-        self._move("reopened", key, at=at, values={})
+        return self._move("reopened", key, at=at, values={})
 
     def take_over(self, key: Key, *, from_run: str, at: datetime) -> bool:
         """Make this run the owner of a dead run's row; return False when another run was quicker."""
@@ -175,8 +177,8 @@ class SqliteLedger(Questions):
         with self._transaction():
             self._connection.execute("DELETE FROM uploads WHERE sha256 = ?", (sha256,))
 
-    def _move(self, verb: Verb, key: Key, *, at: datetime, values: _Details, billed: Billed | None = None) -> None:
-        """Go one step of a take in one transaction, or raise Conflict and change nothing."""
+    def _move(self, verb: Verb, key: Key, *, at: datetime, values: _Details, billed: Billed | None = None) -> Row:
+        """Go one step of a take in one transaction and return its row, or raise Conflict and change nothing."""
         clean = {name: plain(value) if isinstance(value, str) else value for name, value in values.items()}
         with self._transaction():
             standing = self._stand(key)
@@ -190,6 +192,9 @@ class SqliteLedger(Questions):
                 {**clean, "state": step.target, "run": self.run, "at": instant(at), "number": standing.number},
             )
             self._note(standing.number, step.source, step.target, at=at, details=clean)
+            row = self.row(key)
+        assert row is not None, "what was moved is there"
+        return row
 
     def _stand(self, key: Key) -> Standing | None:
         found = self._connection.execute(_STANDING, (key.fingerprint, key.take)).fetchone()
@@ -226,20 +231,69 @@ class SqliteLedger(Questions):
         return {**columns, **key, "price_nanos": nanos, "run": self.run, "at": instant(at)}
 
     @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """Hold the ledger against every other writer; what is done inside is on the disk at the end, or undone."""
-        with self._turn, files.translated(self._path):
-            if self._identify() != self._identity:
-                # Whoever goes on writing into a file that has lost its name writes for nobody.
-                raise DamagedLedger(self._path, "it was removed or replaced while it was in use")
+    def together(self) -> Iterator[None]:
+        """Bring the steps that are taken inside to the disk in one transaction, at the end.
+
+        A step that is refused takes no other with it; when the disk fails, all of them are undone, and that is raised.
+        """
+        with self._turn:
+            self._gathering, self._lost = True, None
             try:
-                self._connection.execute("BEGIN IMMEDIATE")
                 yield
-                self._connection.execute("COMMIT")
-            except BaseException:
+                if self._lost is not None:
+                    raise self._lost
+                if self._connection.in_transaction:
+                    with files.translated(self._path):
+                        self._make_sure_of_the_file()
+                        self._connection.execute("COMMIT")
+            finally:
+                self._gathering = False
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
-                raise
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Hold the ledger against every other writer; what is done inside is on the disk at the end, or undone.
+
+        Among steps that are taken together, it is on the disk at the end of them all.
+        """
+        with self._turn, files.translated(self._path):
+            self._make_sure_of_the_file()
+            with self._step_among_others() if self._gathering else self._step_alone():
+                yield
+
+    @contextlib.contextmanager
+    def _step_alone(self) -> Iterator[None]:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+
+    @contextlib.contextmanager
+    def _step_among_others(self) -> Iterator[None]:
+        if not self._connection.in_transaction:
+            self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            self._connection.execute("SAVEPOINT step")
+            yield
+            self._connection.execute("RELEASE step")
+        except BaseException as problem:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK TO step")
+                self._connection.execute("RELEASE step")
+            else:
+                # SQLite gives a whole transaction up when the disk fails, with the steps before this one.
+                self._lost = problem
+            raise
+
+    def _make_sure_of_the_file(self) -> None:
+        if self._identify() != self._identity:
+            # Whoever goes on writing into a file that has lost its name writes for nobody.
+            raise DamagedLedger(self._path, "it was removed or replaced while it was in use")
 
     def _identify(self) -> tuple[int, int] | None:
         try:

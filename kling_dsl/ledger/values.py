@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal, Protocol
@@ -160,19 +161,19 @@ class Ledger(Protocol):
 
     def submitted(
         self, key: Key, *, request_id: str, response_url: str, status_url: str, cancel_url: str, at: datetime
-    ) -> None:
+    ) -> Row:
         """Note that the provider took the request: `intent` becomes `submitted`."""
 
-    def completed(self, key: Key, *, result: bytes, billed_units: Decimal | None, at: datetime) -> None:
+    def completed(self, key: Key, *, result: bytes, billed_units: Decimal | None, at: datetime) -> Row:
         """Note the provider's result: `submitted` becomes `completed`."""
 
-    def stored(self, key: Key, *, sha256: str, at: datetime) -> None:
+    def stored(self, key: Key, *, sha256: str, at: datetime) -> Row:
         """Note that the clip is in the store: `completed`, or `failed` with a quarantine, becomes `stored`."""
 
-    def failed(self, key: Key, *, billed: Billed, reason: str, quarantine: str = "", at: datetime) -> None:
+    def failed(self, key: Key, *, billed: Billed, reason: str, quarantine: str = "", at: datetime) -> Row:
         """Note that there is no usable clip: `intent` (not billed), `submitted` or `completed` becomes `failed`."""
 
-    def uncertain(self, key: Key, *, reason: str, at: datetime) -> None:
+    def uncertain(self, key: Key, *, reason: str, at: datetime) -> Row:
         """Note that nobody knows whether the request arrived: `intent` becomes `uncertain`."""
 
     def adopted(
@@ -185,17 +186,20 @@ class Ledger(Protocol):
         cancel_url: str,
         reason: str,
         at: datetime,
-    ) -> None:
+    ) -> Row:
         """Note that the request was found at the provider: `uncertain` becomes `submitted`, and this run's."""
 
-    def released(self, key: Key, *, reason: str, at: datetime) -> None:
+    def released(self, key: Key, *, reason: str, at: datetime) -> Row:
         """Note a person's word that the request never arrived: `uncertain` becomes `released`."""
 
-    def reopened(self, key: Key, *, at: datetime) -> None:
+    def reopened(self, key: Key, *, at: datetime) -> Row:
         """Note that the stored clip was lost and is fetched again: `stored` becomes `completed`, and this run's."""
 
     def take_over(self, key: Key, *, from_run: str, at: datetime) -> bool:
         """Make this run the owner of a dead run's row; return False when another run was quicker."""
+
+    def together(self) -> AbstractContextManager[None]:
+        """Bring the steps that are taken inside to the disk in one transaction, at the end."""
 
     def row(self, key: Key) -> Row | None:
         """Return how a take stands, or None when it was never reserved."""

@@ -92,6 +92,7 @@ class Render:
         self._keeper = LockKeeper(work.stage.lock(film), guard=work.stage.guard(film))
         self._runner = TakeRunner(work, tools, self._keeper)
         self._frames: dict[str, asyncio.Future[str]] = {}
+        self._awaited = frozenset(other for call in work.compilation.calls for other in call.after)
         self._clips: list[asyncio.Task[Any]] = []
         self._stopping = False
         self._problem = ""
@@ -190,7 +191,7 @@ class Render:
             self._tools.listener(_about(call, "waiting", reason=standing.why))
             return ClipEnd(standing, problem=f"needs the last frame of {' and '.join(lost)}")
         if frames:
-            standing = await in_turn(self._standings.one, call.id, frames, self._records())
+            standing = await in_turn(self._tools.ledger, self._standings.one, call.id, frames, self._records())
             self._keep_known(standing)
         numbers = [*standing.to_buy, *next_takes(standing, self._work.extra.get(call.id, 0))]
         under_way = [row.key.take for row in standing.rows if row.state in UNDER_WAY]
@@ -202,8 +203,9 @@ class Render:
             order = self._order(key, standing, request) if number in numbers else None
             takes.append(self._runner.run(key, order))
         ended = tuple(await _together(takes))
-        after = await in_turn(self._standings.one, call.id, frames, self._records())
-        return ClipEnd(after, ended)
+        if call.id in self._awaited:
+            standing = await in_turn(self._tools.ledger, self._standings.one, call.id, frames, self._records())
+        return ClipEnd(standing, ended)
 
     def _lacking_rows(self, standing: Standing) -> list[Row]:
         """Return the rows of takes whose file is gone here and may be fetched once more, since they were bought here."""

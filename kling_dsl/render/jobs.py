@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 MAX_UNKNOWN = 5
 """How often in a row the queue may not know a job before that is believed: it was there when the job was taken."""
-MAX_RESULT_BYTES = 1024 * 1024
-"""A result names one video in some hundred bytes; what is far larger is none."""
 
 
 class Pace(msgspec.Struct, frozen=True):
@@ -164,24 +162,9 @@ async def _get(url: str, client: httpx.AsyncClient) -> httpx.Response:
     import httpx
 
     try:
-        async with client.stream("GET", url) as answer:
-            content = b""
-            async for chunk in answer.aiter_bytes():
-                content += chunk
-                if len(content) > MAX_RESULT_BYTES:
-                    break
-            return httpx.Response(answer.status_code, headers=_plain(answer.headers), content=content)
+        return await client.request("GET", url)
     except httpx.HTTPError as problem:
         raise _Again(str(problem).strip() or type(problem).__name__) from problem
-
-
-def _plain(headers: Any) -> dict[str, str]:
-    """Return headers without those that speak of the body as it travelled."""
-    return {
-        name: value
-        for name, value in headers.items()
-        if name not in ("content-encoding", "content-length", "transfer-encoding")
-    }
 
 
 def _is_from_model(answer: httpx.Response) -> bool:

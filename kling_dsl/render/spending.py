@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from kling_dsl.ledger import Ledger, Limit, Order, Refused, Taken
+from kling_dsl.ledger import Ledger, Limit, Order, Refused, Row, Taken
 from kling_dsl.render.account import Account
 from kling_dsl.render.clock import Clock
 from kling_dsl.render.failures import told_refusal
@@ -17,7 +17,7 @@ from kling_dsl.render.problems import AccountRefused, FromSandbox
 from kling_dsl.render.writing import in_turn
 
 if TYPE_CHECKING:
-    import httpx
+    from kling_dsl.render.network import Line
 
 NO_FALLBACK = {"x-app-fal-disable-fallback": "true", "Content-Type": "application/json"}
 """Stay on the model that was asked for and priced: another one may cost more."""
@@ -28,6 +28,9 @@ CLIP_HEADER = "x-kling-clip"
 SAID_NO = frozenset((400, 401, 402, 403, 404, 405, 406, 410, 411, 413, 414, 415, 422, 429, 431, 451))
 """Answers by which the provider took no job. Any other failure may come from between us and a queue that took one."""
 
+MAX_ANSWER_BYTES = 1024 * 1024
+"""The most that is read of an answer, which names a job in some hundred bytes, or says why there is none."""
+
 MAX_WAIT_SECONDS = 300.0
 """The longest that a refusal's own waiting time is believed."""
 
@@ -35,7 +38,7 @@ MAX_WAIT_SECONDS = 300.0
 class Bought(msgspec.Struct, frozen=True):
     """The provider took the job: the row is `submitted`."""
 
-    request_id: str
+    row: Row
 
 
 class Declined(msgspec.Struct, frozen=True):
@@ -66,7 +69,7 @@ async def spend(
     *,
     ledger: Ledger,
     account: Account,
-    client: httpx.AsyncClient,
+    line: Line,
     clock: Clock,
 ) -> Spent:
     """Buy one take, or say why not.
@@ -77,64 +80,75 @@ async def spend(
     idempotency key, so a repeated request is a second purchase). Raises `AccountRefused` for a wrong key or an
     exhausted balance and `FromSandbox` when a sandbox answered, after the row was freed again.
     """
-    reserved = await in_turn(ledger.reserve, order, limits, at=clock.now())
+    reserved = await in_turn(ledger, ledger.reserve, order, limits, at=clock.now())
     if isinstance(reserved, (Taken, Refused)):
         return reserved
     key = order.key
-    answer = await _post(order, account, client)
+    answer = await _post(order, account, line)
     now = clock.now()
     if isinstance(answer, (NotSent, Declined)):
-        await in_turn(ledger.failed, key, billed="no", reason=answer.reason, at=now)
+        await in_turn(ledger, ledger.failed, key, billed="no", reason=answer.reason, at=now)
         return answer
     if isinstance(answer, Unsure):
-        await in_turn(ledger.uncertain, key, reason=answer.reason, at=now)
+        await in_turn(ledger, ledger.uncertain, key, reason=answer.reason, at=now)
         return answer
     if account.meets_sandbox(answer.headers):
-        await in_turn(ledger.failed, key, billed="no", reason="a sandbox answered, and nothing was bought", at=now)
+        await in_turn(
+            ledger, ledger.failed, key, billed="no", reason="a sandbox answered, and nothing was bought", at=now
+        )
         raise FromSandbox
-    if answer.is_success:
+    if 200 <= answer.status < 300:
         return await _accept(answer, order, ledger, now)
-    if answer.status_code not in SAID_NO:
-        reason = f"the answer was {answer.status_code}, which does not say whether the request was taken"
-        await in_turn(ledger.uncertain, key, reason=reason, at=now)
+    if answer.status not in SAID_NO:
+        reason = f"the answer was {answer.status}, which does not say whether the request was taken"
+        await in_turn(ledger, ledger.uncertain, key, reason=reason, at=now)
         return Unsure(reason)
-    reason = told_refusal(answer.status_code, answer.content)
-    await in_turn(ledger.failed, key, billed="no", reason=reason, at=now)
-    if answer.status_code in (401, 402, 403):
+    reason = told_refusal(answer.status, answer.content)
+    await in_turn(ledger, ledger.failed, key, billed="no", reason=reason, at=now)
+    if answer.status in (401, 402, 403):
         raise AccountRefused(reason)
-    return Declined(reason, _waiting_time(answer.headers, now) if answer.status_code == 429 else None)
+    return Declined(reason, _waiting_time(answer.headers, now) if answer.status == 429 else None)
 
 
-async def _post(
-    order: Order, account: Account, client: httpx.AsyncClient
-) -> httpx.Response | Declined | NotSent | Unsure:
+async def _post(order: Order, account: Account, line: Line) -> _Answer | Declined | NotSent | Unsure:
     """Send the request once; to the next host only if there was no connection to the one before."""
-    import httpx
+    import aiohttp
 
     headers = {**NO_FALLBACK, CLIP_HEADER: order.clip} if account.is_sandbox else NO_FALLBACK
     reason = ""
     for host in account.hosts:
         try:
-            return await client.post(f"https://{host}/{order.endpoint}", content=order.request, headers=headers)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as problem:
+            return await _send(line, f"https://{host}/{order.endpoint}", order.request, headers)
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError) as problem:
             # Each of these is raised before the first byte of the request: while looking the name up, connecting,
             # agreeing on keys, opening a proxy's tunnel, or waiting for a free place.
             reason = reason or f"{host} could not be reached: {_words(problem)}"
-        except (httpx.UnsupportedProtocol, httpx.InvalidURL) as problem:
+        except aiohttp.InvalidURL as problem:
             return Declined(f"the request could not be made for {host}: {_words(problem)}", None)
         except Exception as problem:  # noqa: BLE001 - whatever else went wrong, a byte may have been sent
             return Unsure(f"the connection was lost after the request was sent: {_words(problem)}")
     return NotSent(reason)
 
 
-async def _accept(answer: httpx.Response, order: Order, ledger: Ledger, now: datetime) -> Bought | Unsure:
+async def _send(line: Line, url: str, body: bytes, headers: Mapping[str, str]) -> _Answer:
+    async with line.request("POST", url, data=body, headers=headers, allow_redirects=False) as answer:
+        content = b""
+        async for piece in answer.content.iter_any():
+            content += piece
+            if len(content) > MAX_ANSWER_BYTES:
+                break
+        return _Answer(answer.status, answer.headers, content)
+
+
+async def _accept(answer: _Answer, order: Order, ledger: Ledger, now: datetime) -> Bought | Unsure:
     try:
         job = msgspec.json.decode(answer.content, type=_Submitted)
     except msgspec.MsgspecError:
-        reason = f"the answer was {answer.status_code} without a request id that can be read"
-        await in_turn(ledger.uncertain, order.key, reason=reason, at=now)
+        reason = f"the answer was {answer.status} without a request id that can be read"
+        await in_turn(ledger, ledger.uncertain, order.key, reason=reason, at=now)
         return Unsure(reason)
-    await in_turn(
+    row = await in_turn(
+        ledger,
         ledger.submitted,
         order.key,
         request_id=job.request_id,
@@ -143,7 +157,14 @@ async def _accept(answer: httpx.Response, order: Order, ledger: Ledger, now: dat
         cancel_url=job.cancel_url,
         at=now,
     )
-    return Bought(job.request_id)
+    return Bought(row)
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    # Headers are found in any case of letters; a body that is too long ends early, and makes no sense then.
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
 
 
 class _Submitted(msgspec.Struct, frozen=True):

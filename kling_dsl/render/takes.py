@@ -93,25 +93,30 @@ class TakeRunner:
     async def _run(self, key: Key, order: Order | None) -> Ended:
         slot = _Slot(self._slots)
         worked = False
+        row: Row | None = None
         try:
             while True:
-                row = await in_turn(self._tools.ledger.row, key)
+                row = row or await in_turn(self._tools.ledger, self._tools.ledger.row, key)
                 if row is None or may_reserve(row.state, row.billed):
                     if order is None or worked or self._stopping:
                         return Ended(key.take, row, row.reason if row and worked else "")
                     await slot.take()
-                    ended = await self._buy(order)
-                    if ended is not None:
-                        return ended
+                    bought = await self._buy(order)
+                    if isinstance(bought, Ended):
+                        return bought
+                    row = bought
                 elif row.owner != self._tools.ledger.run and row.state in UNDER_WAY:
                     await self._wait_or_take_over(row)
+                    row = None
                 elif row.state == "submitted":
-                    await self._follow(row)
+                    row = await self._follow(row)
                 elif row.state == "completed":
                     slot.give_back()
-                    await self._whole(self._fetch(row))
+                    row = await self._whole(self._fetch(row))
                 elif row.state == "stored" and not self._tools.store.has(row.sha256) and not worked:
-                    await in_turn(self._tools.ledger.reopened, key, at=self._tools.clock.now())
+                    row = await in_turn(
+                        self._tools.ledger, self._tools.ledger.reopened, key, at=self._tools.clock.now()
+                    )
                 else:
                     if row.state == "stored" and row.owner != self._tools.ledger.run:
                         # The other process may end before it writes the lock.
@@ -126,8 +131,11 @@ class TakeRunner:
         finally:
             slot.give_back()
 
-    async def _buy(self, order: Order) -> Ended | None:
-        """Offer a take until it is taken, refused for good, or somebody else's; None when its row says how to go on."""
+    async def _buy(self, order: Order) -> Ended | Row | None:
+        """Offer a take until it is taken, refused for good, or somebody else's.
+
+        Returns the row by which it goes on, None when that has to be looked up.
+        """
         import stamina
 
         take = order.key.take
@@ -138,7 +146,7 @@ class TakeRunner:
             ):
                 with attempt:
                     # Those that wait are not reserved yet, so that a render that ends now leaves none of them uncertain;
-                    # and they wait here, because the pool of httpx slows down with the square of its waiting requests.
+                    # and they wait here, where nothing counts the time against them.
                     async with self._posts:
                         if self._stopping:
                             return Ended(take, None)
@@ -149,15 +157,15 @@ class TakeRunner:
                         raise _Again(spent.reason, spent.retry_after_seconds)
         except _Again as problem:
             self._tell("failed", order, reason=str(problem), billed="no")
-            return Ended(take, await in_turn(self._tools.ledger.row, order.key), str(problem))
+            return Ended(take, await in_turn(self._tools.ledger, self._tools.ledger.row, order.key), str(problem))
         if isinstance(spent, Declined):
             self._tell("failed", order, reason=spent.reason, billed="no")
-            return Ended(take, await in_turn(self._tools.ledger.row, order.key), spent.reason)
+            return Ended(take, await in_turn(self._tools.ledger, self._tools.ledger.row, order.key), spent.reason)
         if isinstance(spent, Refused):
             reason = told(spent.limit, spent.spending, spent.wanted_usd)
             self._tell("refused", order, reason=reason)
             return Ended(take, None, reason, refused_by_limit=True)
-        return None
+        return spent.row if isinstance(spent, Bought) else None
 
     async def _spend(self, order: Order) -> Spent:
         tools = self._tools
@@ -166,12 +174,12 @@ class TakeRunner:
             self._work.limits,
             ledger=tools.ledger,
             account=tools.account,
-            client=tools.network.paying,
+            line=tools.network.paying,
             clock=tools.clock,
         )
         if isinstance(spent, Bought):
             self.spent_usd += order.price_usd
-            self._tell("submitted", order, request_id=spent.request_id)
+            self._tell("submitted", order, request_id=spent.row.request_id)
         elif isinstance(spent, Unsure):
             self.spent_usd += order.price_usd
             self._tell("uncertain", order, reason=spent.reason)
@@ -190,7 +198,7 @@ class TakeRunner:
         if now is not None and now.state == "uncertain":
             self._tell("uncertain", row.order, reason=now.reason)
 
-    async def _follow(self, row: Row) -> None:
+    async def _follow(self, row: Row) -> Row:
         tools = self._tools
         seen: Progress | None = None
 
@@ -202,67 +210,58 @@ class TakeRunner:
                 self._tell(kind, row.order, position=progress.position, request_id=row.request_id)
 
         result = await follow(row, tools.account, tools.network.asking, tools.clock, pace=self._work.pace, seen=tell)
-        now = tools.clock.now()
-        if isinstance(result, Finished):
-            await self._whole(
-                in_turn(tools.ledger.completed, row.key, result=result.body, billed_units=result.billed_units, at=now)
-            )
-            self._completed.add(row.key)
-            self._tell("completed", row.order, request_id=row.request_id)
-        else:
-            await self._whole(self._fail(row, result))
+        if not isinstance(result, Finished):
+            return await self._whole(self._fail(row, result))
+        now, units = tools.clock.now(), result.billed_units
+        completed = await self._whole(
+            in_turn(tools.ledger, tools.ledger.completed, row.key, result=result.body, billed_units=units, at=now)
+        )
+        self._completed.add(row.key)
+        self._tell("completed", row.order, request_id=row.request_id)
+        return completed
 
-    async def _fetch(self, row: Row) -> None:
+    async def _fetch(self, row: Row) -> Row:
         """Download a finished clip, measure it, and put it where it belongs."""
         tools, key = self._tools, row.key
         if key not in self._completed and (sha256 := tools.store.find_request(row.request_id)):
             # A run ended after the clip was in the store and before its row said so.
-            await self._stored(row, sha256)
-            return
+            return await self._stored(row, sha256)
         video = video_of(row.result)
         if video is None:
-            await self._fail(row, Failure("the result names no video", "maybe"))
-            return
+            return await self._fail(row, Failure("the result names no video", "maybe"))
         part = tools.store.part(key.fingerprint, key.take)
         part.unlink(missing_ok=True)
         self._tell("fetching", row.order, bytes=video.file_size)
         try:
-            await fetch(video, part, client=tools.network.fetching)
+            await fetch(video, part, line=tools.network.fetching)
         except (Gone, NotFetched) as problem:
-            await self._fail(row, Failure(str(problem), "maybe"))
-            return
+            return await self._fail(row, Failure(str(problem), "maybe"))
         async with self._finishers:
             result = await asyncio.to_thread(
                 finish, part, row, self._origin(row), tools.store, place_to_measure=self._measurers
             )
         if isinstance(result, Kept):
-            await self._stored(row, result.sha256, reason="; ".join(result.notes))
-        else:
-            reason = f"what came is not what was asked for: {result.reason}"
-            await self._fail(
-                row, Failure(reason, "maybe"), quarantine=str(result.place.relative_to(self._work.stage.root))
-            )
+            return await self._stored(row, result.sha256, reason="; ".join(result.notes))
+        reason = f"what came is not what was asked for: {result.reason}"
+        place = str(result.place.relative_to(self._work.stage.root))
+        return await self._fail(row, Failure(reason, "maybe"), quarantine=place)
 
     def _origin(self, row: Row) -> Origin:
         work = self._work
         profile = work.compilation.profiles.get(row.order.model)
         return Origin(profile, work.commit, scaled=not work.stage.spends)
 
-    async def _stored(self, row: Row, sha256: str, *, reason: str = "") -> None:
+    async def _stored(self, row: Row, sha256: str, *, reason: str = "") -> Row:
         tools = self._tools
-        stored = await in_turn(self._write_stored, row.key, sha256)
+        stored = await in_turn(tools.ledger, tools.ledger.stored, row.key, sha256=sha256, at=tools.clock.now())
         self._keeper.add(take_of(stored))
         path = tools.store.path(sha256).relative_to(self._work.stage.root).as_posix()
         self._tell("stored", row.order, sha256=sha256, path=path, reason=reason, request_id=row.request_id)
+        return stored
 
-    def _write_stored(self, key: Key, sha256: str) -> Row:
-        self._tools.ledger.stored(key, sha256=sha256, at=self._tools.clock.now())
-        row = self._tools.ledger.row(key)
-        assert row is not None, "a row that was written is there"
-        return row
-
-    async def _fail(self, row: Row, failure: Failure, *, quarantine: str = "") -> None:
-        await in_turn(
+    async def _fail(self, row: Row, failure: Failure, *, quarantine: str = "") -> Row:
+        failed = await in_turn(
+            self._tools.ledger,
             self._tools.ledger.failed,
             row.key,
             billed=failure.billed,
@@ -271,7 +270,9 @@ class TakeRunner:
             at=self._tools.clock.now(),
         )
         if failure.kind in FILE_LOST:
-            await in_turn(forget_files, row.order.canonical, self._tools.ledger, self._tools.account)
+            await in_turn(
+                self._tools.ledger, forget_files, row.order.canonical, self._tools.ledger, self._tools.account
+            )
         if failure.billed == "no":
             self.spent_usd -= row.order.price_usd
         self._tell(
@@ -282,6 +283,7 @@ class TakeRunner:
             path=quarantine,
             request_id=row.request_id,
         )
+        return failed
 
     def _tell(self, kind: EventKind, order: Order, **details: Any) -> None:
         event = Event(

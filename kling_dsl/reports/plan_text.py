@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
+from kling_dsl.reports.columns import cells
 from kling_dsl.reports.escaping import visible
+from kling_dsl.reports.palette import Palette
 from kling_dsl.reports.plan import Plan, closing_lines, on_the_point
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from kling_dsl.reports.tables import columns_of
 
 _COLUMNS = (
     ("state", "left"),
@@ -29,39 +28,47 @@ _LEAST_NAME = 16
 _GAP = 2
 
 
-def render_plan_text(plan: Plan, *, width: int, color: str | None) -> str:
-    """Return a plan as text of about `width` columns; `color` is rich's colour system, None for plain text.
+def render_plan_text(plan: Plan, *, width: int, palette: Palette) -> str:
+    """Return a plan as text of about `width` columns.
 
     An amount or an address is never cut or broken, so a narrow text has lines that are longer.
     """
-    from rich.console import Console
-
-    buffer = io.StringIO()
-    console = Console(
-        file=buffer,
-        width=width,
-        color_system=color,  # type: ignore[arg-type]
-        force_terminal=color is not None,
-        highlight=False,
-        markup=False,
-        emoji=False,
-        legacy_windows=False,
-    )
-    console.print(f"{visible(plan.film)}  ({visible(plan.file)})", style="bold" if color else None)
-    console.print()
-    _print_table(plan, console)
-    table = "\n".join(line.rstrip() for line in buffer.getvalue().split("\n"))
-    return f"{table}\n{_closing_text(plan, width)}"
+    title = palette.paint(f"{visible(plan.film)}  ({visible(plan.file)})", palette.strong)
+    table = "\n".join(_table_lines(plan, width, palette))
+    return f"{title}\n\n{table}\n\n{_closing_text(plan, width)}"
 
 
-def _print_table(plan: Plan, console: Console) -> None:
-    from rich.table import Table
-    from rich.text import Text
+def _table_lines(plan: Plan, width: int, palette: Palette) -> Iterator[str]:
+    """Yield the lines of the table: a name, which is folded where it is too long, and columns of one width each."""
+    names, others = _cells(plan)
+    columns = [("model", "left")] if len(plan.models) > 1 else []
+    columns += _COLUMNS
+    widths = [max(map(len, column)) for column in zip([name for name, _ in columns], *others, strict=True)]
+    room = max(_LEAST_NAME, width - sum(column + _GAP for column in widths))
+    most = min(room, max(columns_of(name) for name in ("clip", *names)))
 
+    def behind(values: tuple[str, ...], sides: list[str]) -> str:
+        aligned = zip(values, sides, widths, strict=True)
+        return "".join(
+            " " * _GAP + (value.rjust(column) if side == "right" else value.ljust(column))
+            for value, side, column in aligned
+        )
+
+    heads = behind(tuple(name for name, _ in columns), [side for _, side in columns])
+    yield palette.paint(("clip".ljust(most) + heads).rstrip(), palette.strong)
+    sides = ["left" if name in _MONEY else side for name, side in columns]
+    for row, name, values in zip(plan.rows, names, others, strict=True):
+        style = "" if row.clip else palette.strong
+        first, *more = _folded(name, most)
+        padded = first + " " * (most - columns_of(first))
+        yield (palette.paint(padded, style) + behind(values, sides)).rstrip()
+        yield from (palette.paint(line, style) for line in more)
+
+
+def _cells(plan: Plan) -> tuple[list[str], list[tuple[str, ...]]]:
+    """Return the names of the rows, and their other cells."""
     rows = plan.rows
     indent = "  " if any(row.clip is None for row in rows) else ""
-    several = len(plan.models) > 1
-    columns = [("clip", "left"), *([("model", "left")] if several else []), *_COLUMNS]
     costs, retakes, totals = (
         [amount.rjust(len(title)) for amount in on_the_point(amounts)]
         for title, amounts in (
@@ -70,23 +77,36 @@ def _print_table(plan: Plan, console: Console) -> None:
             ("total", [row.total_usd if row.clip else None for row in rows]),
         )
     )
-    cells: list[tuple[str, ...]] = []
+    others: list[tuple[str, ...]] = []
     for row, cost, retake, total in zip(rows, costs, retakes, totals, strict=True):
         clip = row.clip
         state, takes = (clip.state, str(clip.takes)) if clip else ("", "")
-        model = (clip.model if clip else "",) if several else ()
-        cells.append((*model, state, str(row.seconds), takes, cost, retake, total))
-    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), show_header=True)
-    widths = [max(map(len, column)) for column in zip([name for name, _ in columns[1:]], *cells, strict=True)]
-    for (name, justify), width in zip(columns, (None, *widths), strict=True):
-        title = Text(name, justify="right" if justify == "right" else "left", style="bold")
-        aligned = "left" if name in _MONEY else justify
-        table.add_column(title, justify=aligned, width=width, no_wrap=width is not None, overflow="fold")  # type: ignore[arg-type]
-    for row, others in zip(rows, cells, strict=True):
-        label = Text(indent + row.name) if row.clip else Text(visible(row.name), style="bold")
-        table.add_row(label, *others)
-    console.width = max(console.width, _LEAST_NAME + sum(width + _GAP for width in widths))
-    console.print(table)
+        model = (clip.model if clip else "",) if len(plan.models) > 1 else ()
+        others.append((*model, state, str(row.seconds), takes, cost, retake, total))
+    return [indent + row.name if row.clip else visible(row.name) for row in rows], others
+
+
+def _folded(name: str, width: int) -> list[str]:
+    """Return a name in lines of at most `width` columns, broken at blanks where there are any."""
+    if len(name) <= width and name.isascii():
+        return [name]
+    lines: list[str] = []
+    line, used = "", 0
+    for cell in cells(name):
+        if used + cell.columns > width and line:
+            kept, blank, carried = line.rpartition(" ")
+            if blank and kept.strip() and cell.text != " ":
+                line = carried
+                lines.append(kept)
+            else:
+                lines.append(line.rstrip())
+                line = ""
+            used = columns_of(line)
+            if cell.text == " " and not line:
+                continue
+        line += cell.text
+        used += cell.columns
+    return [*lines, line]
 
 
 def _closing_text(plan: Plan, width: int) -> str:
