@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import urlsplit
 
 from kling_dsl.render.jobs import Video
+from kling_dsl.render.patience import persist
 from kling_dsl.render.problems import RenderProblem
 
 if TYPE_CHECKING:
@@ -40,15 +42,10 @@ async def fetch(video: Video, part: Path, *, line: Line, progress: Callable[[int
     A connection that breaks is taken up where it broke when the server can. Raises `Gone`, `Interrupted` and
     `NotFetched`; a full disk is an OSError that passes through.
     """
-    import stamina
-
     if urlsplit(video.url).scheme != "https":
         raise NotFetched("the result names a video that has no https address")
-    async for attempt in stamina.retry_context(
-        on=Interrupted, attempts=ATTEMPTS, timeout=None, wait_initial=0.5, wait_max=10.0
-    ):
-        with attempt:
-            await _attempt(video.url, part, line, progress)
+    step = partial(_attempt, video.url, part, line, progress)
+    await persist(step, Interrupted, attempts=ATTEMPTS, timeout=None, wait_initial=0.5, wait_max=10.0)
 
 
 async def _attempt(url: str, part: Path, line: Line, progress: Callable[[int], None]) -> None:

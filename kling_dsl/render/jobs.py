@@ -12,6 +12,7 @@ from kling_dsl.ledger import Row
 from kling_dsl.render.account import Account
 from kling_dsl.render.clock import Clock
 from kling_dsl.render.failures import Failure, failed_job, failed_result, read_details
+from kling_dsl.render.patience import persist
 from kling_dsl.render.problems import AccountRefused, FromSandbox, RenderProblem
 
 if TYPE_CHECKING:
@@ -105,21 +106,18 @@ async def fetch_result(
 
     Raises `Unreachable`, `AccountRefused`, and `FromSandbox`: a sandbox has no job of fal's, and would have it lost.
     """
-    import stamina
 
-    answer: httpx.Response | None = None
+    async def ask() -> httpx.Response:
+        answer = await _get(row.response_url, client)
+        # 5xx of a gateway has no request of its own; that of the model itself is the job's end.
+        if answer.status_code in (429, 502, 503, 504) and failed is None and not _is_from_model(answer):
+            raise _Again(f"the provider answered {answer.status_code}")
+        return answer
+
     try:
-        async for attempt in stamina.retry_context(
-            on=_Again, attempts=5, timeout=60.0, wait_initial=0.5, wait_max=10.0
-        ):
-            with attempt:
-                answer = await _get(row.response_url, client)
-                # 5xx of a gateway has no request of its own; that of the model itself is the job's end.
-                if answer.status_code in (429, 502, 503, 504) and failed is None and not _is_from_model(answer):
-                    raise _Again(f"the provider answered {answer.status_code}")
+        answer = await persist(ask, _Again, attempts=5, timeout=60.0, wait_initial=0.5, wait_max=10.0)
     except _Again as problem:
         raise Unreachable(f"the job is done, and its result cannot be fetched for now: {problem}") from problem
-    assert answer is not None, "the loop ends with an answer or an exception"
     if account.meets_sandbox(answer.headers):
         raise FromSandbox
     if answer.is_success and failed is None:

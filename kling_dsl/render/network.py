@@ -155,7 +155,13 @@ def _asker(headers: dict[str, str], transport: httpx.AsyncBaseTransport, timeout
             if question is None:
                 if len(questions) >= MAX_QUESTIONS:
                     questions.clear()
-                question = questions[words] = self.build_request(method, url, **options)
+                question = questions[words] = httpx.Request(
+                    method,
+                    url,
+                    params=options.get("params"),
+                    headers=self.headers,
+                    extensions={"timeout": httpx.Timeout(options.get("timeout", timeout)).as_dict()},
+                )
             answer = await transport.handle_async_request(question)
             content = b""
             async with contextlib.aclosing(answer):

@@ -7,6 +7,7 @@ import contextlib
 import threading
 from collections.abc import Coroutine
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -23,6 +24,7 @@ from kling_dsl.render.jobs import Finished, Progress, follow, video_of
 from kling_dsl.render.keeping import LockKeeper
 from kling_dsl.render.limits import told
 from kling_dsl.render.network import MAX_POSTS
+from kling_dsl.render.patience import persist
 from kling_dsl.render.problems import AccountRefused, FromSandbox
 from kling_dsl.render.provenance import Origin
 from kling_dsl.render.spending import Bought, Declined, NotSent, Spent, Unsure, spend
@@ -136,28 +138,15 @@ class TakeRunner:
 
         Returns the row by which it goes on, None when that has to be looked up.
         """
-        import stamina
-
         take = order.key.take
-        spent: Spent | None = None
+        rules = {"attempts": MAX_TRIES, "timeout": MAX_TRYING_SECONDS, "wait_initial": 1.0, "wait_max": 60.0}
         try:
-            async for attempt in stamina.retry_context(
-                on=_wait_for, attempts=MAX_TRIES, timeout=MAX_TRYING_SECONDS, wait_initial=1.0, wait_max=60.0
-            ):
-                with attempt:
-                    # Those that wait are not reserved yet, so that a render that ends now leaves none of them uncertain;
-                    # and they wait here, where nothing counts the time against them.
-                    async with self._posts:
-                        if self._stopping:
-                            return Ended(take, None)
-                        spent = await self._whole(self._spend(order))
-                    if isinstance(spent, NotSent):
-                        raise _Again(spent.reason, 0.0)
-                    if isinstance(spent, Declined) and spent.retry_after_seconds is not None:
-                        raise _Again(spent.reason, spent.retry_after_seconds)
+            spent = await persist(partial(self._offer, order), _wait_for, **rules)
         except _Again as problem:
             self._tell("failed", order, reason=str(problem), billed="no")
             return Ended(take, await in_turn(self._tools.ledger, self._tools.ledger.row, order.key), str(problem))
+        if spent is None:
+            return Ended(take, None)
         if isinstance(spent, Declined):
             self._tell("failed", order, reason=spent.reason, billed="no")
             return Ended(take, await in_turn(self._tools.ledger, self._tools.ledger.row, order.key), spent.reason)
@@ -166,6 +155,20 @@ class TakeRunner:
             self._tell("refused", order, reason=reason)
             return Ended(take, None, reason, refused_by_limit=True)
         return spent.row if isinstance(spent, Bought) else None
+
+    async def _offer(self, order: Order) -> Spent | None:
+        """Offer a take once; None when the render was stopped before. Raises `_Again` when it may be offered again."""
+        # Those that wait are not reserved yet, so that a render that ends now leaves none of them uncertain; and they
+        # wait here, where nothing counts the time against them.
+        async with self._posts:
+            if self._stopping:
+                return None
+            spent = await self._whole(self._spend(order))
+        if isinstance(spent, NotSent):
+            raise _Again(spent.reason, 0.0)
+        if isinstance(spent, Declined) and spent.retry_after_seconds is not None:
+            raise _Again(spent.reason, spent.retry_after_seconds)
+        return spent
 
     async def _spend(self, order: Order) -> Spent:
         tools = self._tools

@@ -77,11 +77,12 @@ def _cells(plan: Plan) -> tuple[list[str], list[tuple[str, ...]]]:
             ("total", [row.total_usd if row.clip else None for row in rows]),
         )
     )
+    several = len(plan.models) > 1
     others: list[tuple[str, ...]] = []
     for row, cost, retake, total in zip(rows, costs, retakes, totals, strict=True):
         clip = row.clip
         state, takes = (clip.state, str(clip.takes)) if clip else ("", "")
-        model = (clip.model if clip else "",) if len(plan.models) > 1 else ()
+        model = (clip.model if clip else "",) if several else ()
         others.append((*model, state, str(row.seconds), takes, cost, retake, total))
     return [indent + row.name if row.clip else visible(row.name) for row in rows], others
 
