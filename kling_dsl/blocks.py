@@ -16,6 +16,7 @@ from kling_dsl.nodes import (
     Dialogue,
     EndClip,
     Entry,
+    Expectation,
     Heading,
     Import,
     Length,
@@ -38,7 +39,7 @@ from kling_dsl.slips import (
     report_stray_text,
 )
 from kling_dsl.source import Span, Text
-from kling_dsl.vocabulary import MAX_NAME_CHARACTERS, TITLE_KEYS
+from kling_dsl.vocabulary import MAX_NAME_CHARACTERS, TEST_KEYS, TITLE_KEYS
 
 _UNIT = re.compile(
     r"(?:SHOT|CLIP)(?:[ \t]+(?P<id>(?![0-9])[^\s]+))?"
@@ -183,17 +184,12 @@ def build_end_clip(pieces: Sequence[Piece], report: Report) -> EndClip:
     return EndClip()
 
 
-def build_expectation(pieces: Sequence[Piece], report: Report) -> None:
-    """Refuse an EXPECT line, so that no test is taken for passed that was never run."""
-    span = Span("", 0, 1, 0, len("EXPECT") + 1)
-    report(
-        error(
-            "expect-not-run",
-            "EXPECT lines are not run by this version",
-            span,
-            hint="comment it out with # so that nobody takes it for a test that passed",
-        )
-    )
+def build_expectation(pieces: Sequence[Piece], report: Report) -> Expectation:
+    """Build an EXPECT line; its words are still to be read."""
+    words = pieces[0].after("EXPECT")
+    for piece in pieces[1:]:
+        report_stray_text(piece, report, "stands under an EXPECT and belongs to no shot")
+    return Expectation(Passage(words.value, words.line, words.column))
 
 
 BUILDERS: dict[str, Callable[[Sequence[Piece], Report], Node | None]] = {
@@ -290,7 +286,7 @@ def _entry(piece: Piece, report: Report) -> Entry | None:
     place = Text(words[0], piece.line, piece.column)
     value = piece.after(f"{key}:")
     named = words[0] in ("Param", "Data")
-    if (named and len(words) == 2) or (not named and len(words) == 1 and words[0] in TITLE_KEYS):
+    if (named and len(words) == 2) or (not named and len(words) == 1 and words[0] in (*TITLE_KEYS, *TEST_KEYS)):
         name = Text(words[1], piece.line, piece.column + key.index(words[1], len(words[0]))) if named else None
         return Entry(place, name, value)
     if named:

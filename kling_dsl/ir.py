@@ -99,6 +99,8 @@ class Shot(msgspec.Struct, frozen=True):
     prompt: str
     span: Span
     speeches: tuple[Speech, ...] = ()
+    uses: tuple[str, ...] = ()
+    """The names of the references that the shot mentions or is lent."""
 
 
 class Request(msgspec.Struct, frozen=True):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from typing import Literal
+
 import msgspec
 
 from kling_dsl.diagnostics import Diagnostic
@@ -117,7 +120,120 @@ class EndClip(msgspec.Struct, frozen=True):
     """The line that ends a group."""
 
 
-Node = TitlePage | Import | Definition | Heading | Shot | Clip | EndClip
+class Word(msgspec.Struct, frozen=True):
+    """A word of an EXPECT line that something may be said about, without its quotes."""
+
+    value: str
+    span: Span
+
+
+class Limit(msgspec.Struct, frozen=True):
+    """What a number is held to: dollars, seconds or a count. `high` is that of `between`, which includes both."""
+
+    sign: Literal["=", "<", "<=", ">", ">=", "between"]
+    low: Decimal
+    span: Span
+    high: Decimal | None = None
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A part of the film: a scene, by its order (`2`) or its written number (`#12A#`), or a clip by its id."""
+
+    kind: Literal["scene", "clip"]
+    name: Word
+
+
+class Total(msgspec.Struct, frozen=True):
+    """What all takes cost, of the film or a part of it, with every shot on `model` where one is named."""
+
+    place: Place | None
+    model: Word | None
+    limit: Limit
+
+
+class Count(msgspec.Struct, frozen=True):
+    """How many there are of something, or how many seconds."""
+
+    noun: Literal["seconds", "clips", "shots", "scenes", "takes", "references"]
+    place: Place | None
+    limit: Limit
+
+
+class Subject(msgspec.Struct, frozen=True):
+    """The shots or clips that a claim is made of: one by its `id`, or those of a part of the film (or all of it)."""
+
+    quantifier: Literal["every", "no", "some", "the"]
+    unit: Literal["shot", "clip"]
+    id: Word | None
+    place: Place | None
+    span: Span
+
+
+class UsesReference(msgspec.Struct, frozen=True):
+    """Uses a declared name, which is written without its @ here."""
+
+    name: Word
+
+
+class UsesModel(msgspec.Struct, frozen=True):
+    """Is made by a model."""
+
+    name: Word
+
+
+class Lasts(msgspec.Struct, frozen=True):
+    """Is longer or shorter than whole seconds."""
+
+    than: Literal["longer", "shorter"]
+    seconds: int
+    span: Span
+
+
+class Says(msgspec.Struct, frozen=True):
+    """Has words among those that are spoken (`says`) or that are sent (`prompts`)."""
+
+    where: Literal["says", "prompts"]
+    words: Word
+
+
+class HasAudio(msgspec.Struct, frozen=True):
+    """Is made with sound."""
+
+    span: Span
+
+
+Predicate = UsesReference | UsesModel | Lasts | Says | HasAudio
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """Something that holds for every, for no or for some shot or clip, or for the one that is named."""
+
+    subject: Subject
+    predicate: Predicate
+
+
+class Golden(msgspec.Struct, frozen=True):
+    """The film's requests are those in the file that was written before."""
+
+
+Statement = Total | Count | Claim | Golden
+
+
+class Expectation(msgspec.Struct, frozen=True):
+    """An EXPECT line: its words as the writer typed them, and what they state (None until they are read)."""
+
+    words: Passage
+    statement: Statement | None = None
+    text: str = ""
+    """The words with one blank between them, without notes."""
+
+    @property
+    def span(self) -> Span:
+        """The span of the words."""
+        return self.words.span(0, len(self.words.raw))
+
+
+Node = TitlePage | Import | Definition | Heading | Shot | Clip | EndClip | Expectation
 
 
 class Block(msgspec.Struct, frozen=True, eq=False, gc=True):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from kling_dsl import blocks, nodes, resources, saved, slips
+from kling_dsl import blocks, nodes, resources, saved, slips, statements
 from kling_dsl.diagnostics import Diagnostic, error, warning
 from kling_dsl.source import Span, span_of_offsets
 
@@ -134,7 +134,44 @@ def _build_block(draft: _Draft) -> nodes.Block:
     if draft.pieces is None:
         return nodes.Block(None, tuple(draft.found))
     node = blocks.BUILDERS[draft.rule](draft.pieces, draft.found.append)
+    if type(node) is nodes.Expectation:
+        node = _read_words(node, draft.found.append)
     return nodes.Block(node, tuple(draft.found))
+
+
+def _read_words(node: nodes.Expectation, report: slips.Report) -> nodes.Expectation | None:
+    """Return an EXPECT with what its words state; None when they state nothing that can be tested."""
+    from lark.exceptions import UnexpectedInput
+
+    text = statements.bare_words(node.words)
+    if "[[" in text and "\\[[" not in text:
+        return None  # a note that is never closed was reported, and may have swallowed any of the words
+    if not text.strip():
+        statements.report_nothing(report)
+        return None
+    start = len(text) - len(text.lstrip(" "))
+    try:
+        tree = words_grammar().parse(text[start:])
+    except UnexpectedInput as problem:
+        ended = getattr(getattr(problem, "token", None), "type", "") == "$END"
+        at = len(text) if ended else start + (problem.pos_in_stream or 0)
+        resumed = cast("Any", problem).interactive_parser
+        statements.report_misfit(node.words, at, sorted(resumed.accepts()), report)
+        return None
+    statement = statements.build_statement(_branch(tree, start), node.words, report)
+    return None if statement is None else nodes.Expectation(node.words, statement, " ".join(text.split()))
+
+
+def _branch(tree: Any, start: int) -> statements.Branch:
+    return statements.Branch(
+        str(tree.data),
+        tuple(
+            _branch(part, start)
+            if hasattr(part, "data")
+            else statements.Leaf(part.type, str(part), start + (part.start_pos or 0))
+            for part in tree.children
+        ),
+    )
 
 
 def _misfit(text: str, rule: str, at: int) -> Diagnostic:
@@ -232,7 +269,18 @@ def _lark() -> tuple[Callable[[str, str], Any], type[Exception]]:
 
 @cache
 def grammar() -> Lark:
-    """Return the parser made from `grammar/kling.lark`, from its saved form where there is one.
+    """Return the parser of blocks made from `grammar/kling.lark`, from its saved form where there is one."""
+    return _make_parser(tuple(blocks.BUILDERS))
+
+
+@cache
+def words_grammar() -> Lark:
+    """Return the parser of the words of an EXPECT, made from the same grammar."""
+    return _make_parser(("expected",))
+
+
+def _make_parser(starts: tuple[str, ...]) -> Lark:
+    """Return a parser with these start rules, from its saved form where there is one.
 
     Lark would save and load itself as a pickle, which runs what it reads; the saved form is plain data, kept as such.
     """
@@ -240,11 +288,11 @@ def grammar() -> Lark:
     import msgspec
 
     text = resources.grammar_path().read_text("utf-8")
-    key = saved.key_of("plain", text, lark.__version__, ",".join(blocks.BUILDERS))
+    key = saved.key_of("plain", text, lark.__version__, ",".join(starts))
     if payload := saved.load("grammar", key):
         with contextlib.suppress(Exception):  # a saved form that does not load is as good as none
             return lark.Lark.load(msgspec.msgpack.decode(payload, strict=False))
-    parser = lark.Lark(text, parser="lalr", lexer="contextual", start=list(blocks.BUILDERS), maybe_placeholders=False)
+    parser = lark.Lark(text, parser="lalr", lexer="contextual", start=list(starts), maybe_placeholders=False)
     saved.store("grammar", key, msgspec.msgpack.encode(_plain_form(parser)))
     return parser
 

@@ -17,6 +17,10 @@ TITLE_KEYS = (
     "Data",
     "Format",
 )
+TEST_KEYS = ("Film", "Param", "Data")
+"""What the title page of a test file may hold."""
+TEST_ENDING = ".test.kling"
+"""How the name of a test file ends: it holds EXPECT lines about a film, and nothing else."""
 DEFINITION_KEYS = ("front", "angles", "video", "voice", "image")
 SCENE_KEYS = ("look", "audio", "aspect", "model", "takes", "with")
 SHOT_KEYS = (*SCENE_KEYS, "start", "end", "type")

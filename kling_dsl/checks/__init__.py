@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from kling_dsl import ir
+from kling_dsl.checks.expectations import check_expectations, check_names
 from kling_dsl.checks.fields import (
     PriceAt,
     check_fractions,
@@ -18,6 +19,7 @@ from kling_dsl.checks.film import Named, check_budget, check_chains, check_ids, 
 from kling_dsl.checks.media import check_angles, check_picture, check_presence, check_shared_pictures, check_video
 from kling_dsl.checks.prose import check_prose
 from kling_dsl.checks.rules import RuleBook
+from kling_dsl.checks.script import Bought, SceneMark, Script, Seen, Stated
 from kling_dsl.checks.speech import check_speech
 from kling_dsl.diagnostics import Diagnostic
 from kling_dsl.profiles import Profile
@@ -66,13 +68,20 @@ class FieldBook:
 
 __all__ = [
     "FIELD_CHECKS",
+    "Bought",
     "FieldBook",
     "Named",
     "RuleBook",
+    "SceneMark",
+    "Script",
+    "Seen",
+    "Stated",
     "check_angles",
     "check_budget",
     "check_chains",
+    "check_expectations",
     "check_ids",
+    "check_names",
     "check_picture",
     "check_presence",
     "check_prose",

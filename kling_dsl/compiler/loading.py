@@ -44,9 +44,38 @@ class Loader:
         self.placed: list[Diagnostic] = []
         """What is wrong with templates and their data, at the writer's places already."""
         self._values: dict[str, object] = {}
+        self._given = False
 
     def load_film(self, path: str) -> Loaded | None:
         """Load a film and, below it, its imports; None when the film itself cannot be read."""
+        content = self._read(path)
+        return None if content is None else self._load(path, content, ())
+
+    def load_test(self, path: str) -> Loaded | None:
+        """Load a test file, whose values stand over those of its film; None when it cannot be read."""
+        content = self._read(path)
+        if content is None:
+            return None
+        text = _with_plain_ends(content)
+        self._read_values(path, text)
+        loaded = self._parse(path, text)
+        self.tests = (loaded,)
+        return loaded
+
+    tests: tuple[Loaded, ...] = ()
+    """The test file that was loaded, if any."""
+
+    @property
+    def imports(self) -> tuple[Loaded, ...]:
+        """What was loaded besides the film, in the order in which it was found."""
+        return tuple(self.loaded.values())[1:]
+
+    @property
+    def sources(self) -> dict[str, Loaded]:
+        """Everything that was loaded, by its path."""
+        return {**self.loaded, **{test.screenplay.file: test for test in self.tests}}
+
+    def _read(self, path: str) -> str | None:
         content = self.world.read_text(path)
         self.files.append(path)
         if isinstance(content, Unreadable):
@@ -56,19 +85,16 @@ class Loader:
                 )
             )
             return None
-        return self._load(path, content, ())
+        return content
 
-    @property
-    def imports(self) -> tuple[Loaded, ...]:
-        """What was loaded besides the film, in the order in which it was found."""
-        return tuple(self.loaded.values())[1:]
-
-    def _load(self, path: str, content: str, chain: tuple[str, ...]) -> Loaded:
-        text = content.replace("\r\n", "\n").replace("\r", "\n") if "\r" in content else content
+    def _parse(self, path: str, text: str) -> Loaded:
         source_map = None
         if any(mark in text for mark in _MARKS):
             text, source_map = self._expand(path, text)
-        loaded = Loaded(parser.parse(text, file=path, known=self.known), text, source_map)
+        return Loaded(parser.parse(text, file=path, known=self.known), text, source_map)
+
+    def _load(self, path: str, content: str, chain: tuple[str, ...]) -> Loaded:
+        loaded = self._parse(path, _with_plain_ends(content))
         self.loaded[path] = loaded
         for placed in loaded.screenplay.blocks:
             if isinstance(placed.block.node, nodes.Import):
@@ -136,7 +162,6 @@ class Loader:
 
     def _read_values(self, path: str, text: str) -> None:
         """Take the values that templates may use from the title page, and those given from outside over them."""
-        first = not self._values
         for number, line in _title_lines(text):
             if match := _GIVEN.match(line):
                 kind, name, value = match.groups()
@@ -146,7 +171,8 @@ class Loader:
                     span = Span(path, number, match.start(3) + 1, number, match.end(3) + 1)
                     target = posixpath.normpath(posixpath.join(posixpath.dirname(path), value))
                     self._values[name] = self._read_data(target, span)
-        if first:
+        if not self._given:
+            self._given = True
             for name, target in self.options.data.items():
                 self._values[name] = self._read_data(target, top_of(path))
             self._values.update(self.options.values)
@@ -171,6 +197,10 @@ class Loader:
         return [] if value is None else value
 
 
+def _with_plain_ends(content: str) -> str:
+    return content.replace("\r\n", "\n").replace("\r", "\n") if "\r" in content else content
+
+
 def _title_lines(text: str) -> list[tuple[int, str]]:
     """Return the numbered lines of a title page as they stand before templates are expanded."""
     lines: list[tuple[int, str]] = []
@@ -189,7 +219,10 @@ def to_writer(diagnostic: Diagnostic, loaded: Mapping[str, Loaded]) -> Diagnosti
     """Lead a diagnostic about expanded text back to the template that the writer knows."""
     entry = loaded.get(diagnostic.span.file)
     if entry is None or entry.source_map is None:
-        return diagnostic
+        if not any(note.span is not None and note.span.file != diagnostic.span.file for note in diagnostic.notes):
+            return diagnostic
+        elsewhere = tuple(Note(n.message, _locate(n.span, loaded) if n.span else None) for n in diagnostic.notes)
+        return msgspec.structs.replace(diagnostic, notes=elsewhere)
     span, notes = entry.source_map.locate(diagnostic.span)
     also = tuple(located for other in diagnostic.also if (located := _locate(other, loaded)).line == span.line)
     own = tuple(Note(note.message, _locate(note.span, loaded) if note.span else None) for note in diagnostic.notes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import cached_property
 
@@ -10,6 +10,7 @@ import msgspec
 
 from kling_dsl import ir
 from kling_dsl.calls import Call
+from kling_dsl.checks import Script, Stated
 from kling_dsl.costs import Cost
 from kling_dsl.diagnostics import Diagnostic
 from kling_dsl.emitter import Emission, chained, fingerprint
@@ -66,6 +67,14 @@ class Compilation(msgspec.Struct, frozen=True, eq=False, dict=True, kw_only=True
     """Every text that was read, by path from the project's root: the film first."""
     video_seconds: Mapping[str, Decimal]
     """The lengths of the input videos, by their address in the arguments."""
+    test: str = ""
+    """The test file that was asked for, empty when the film itself was."""
+    stated: tuple[Stated, ...] = ()
+    """The EXPECT lines of the film, or of the test file in its place."""
+    script: Script | None = None
+    """The film as EXPECT lines speak of it, when there is one."""
+    to_writer: Callable[[Diagnostic], Diagnostic] | None = None
+    """Leads a diagnostic about an EXPECT line back to what the writer typed."""
 
     @property
     def title(self) -> str:

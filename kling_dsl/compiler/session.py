@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import partial
 
 import msgspec
 
@@ -11,6 +12,7 @@ from kling_dsl import checks, ir, lowering, nodes, parser
 from kling_dsl.compiler.loading import Loaded, Loader, to_writer
 from kling_dsl.compiler.media import MediaBook
 from kling_dsl.compiler.result import Compilation, Item, Options, top_of
+from kling_dsl.compiler.testing import check_test, film_of, is_test, script_of, statements_of
 from kling_dsl.compiler.units import BATCH_SIZE, Names, Result, UnitCompiler, passages_of
 from kling_dsl.diagnostics import Diagnostic, error, has_errors
 from kling_dsl.sheets import Profiles
@@ -52,13 +54,16 @@ class Session:
         self._options = Options()
 
     def compile(self, path: str, world: World, options: Options) -> Compilation:
-        """Compile the film at a path from the project's root."""
+        """Compile the film at a path from the project's root, or the film that the test file there is about."""
         if len(self._blocks) > MAX_KNOWN_BLOCKS:
             self._blocks = {}
         loader = Loader(world, options, self._blocks)
-        film = loader.load_film(path)
+        test = loader.load_test(path) if is_test(path) else None
+        about = path if test is None else film_of(test, world, loader.diagnostics.append)
+        film = None if about is None or (test is None and is_test(path)) else loader.load_film(about)
         if film is None:
             return self._nothing(path, loader)
+        path = film.screenplay.file
         self._forget_what_changed(world, options)
         assert self._book is not None, "a book is opened before it is read"
         files = (film, *loader.imports)
@@ -73,15 +78,23 @@ class Session:
         items = tuple(Item(result.unit.line, result.built) for result in results if result.built is not None)
         broken = has_errors([*found, *loader.placed])
         found += self._check_film(path, film, items, references, used, scene, broken=broken)
+        if test is not None:
+            _collect(test, found)
+            found += check_test(test, film)
+        stated = statements_of(test or film)
+        script = script_of(film, items, tuple(cast.names), self.profiles) if stated else None
+        if script is not None:
+            # In a film with mistakes a shot may be missing; what depends on its shots is not looked at.
+            broken = has_errors([*found, *loader.placed])
+            found += (checks.check_names if broken else checks.check_expectations)(stated, script)
         located = None
         if film.source_map is not None:
             located = {
                 item.line: film.source_map.locate(Span(path, item.line, 1, item.line, 2))[0].line for item in items
             }
         self._kept = files
-        diagnostics = _order(
-            [*loader.placed, *(to_writer(diagnostic, loader.loaded) for diagnostic in found)], path, options
-        )
+        sources = loader.sources
+        diagnostics = _order([*loader.placed, *(to_writer(diagnostic, sources) for diagnostic in found)], path, options)
         return Compilation(
             file=path,
             settings=scene.settings,
@@ -93,6 +106,10 @@ class Session:
             locate=located,
             files=tuple(dict.fromkeys(loader.files)),
             video_seconds=self._book.video_seconds,
+            test="" if test is None else test.screenplay.file,
+            stated=stated,
+            script=script,
+            to_writer=partial(to_writer, loaded=sources) if stated else None,
         )
 
     def _forget_what_changed(self, world: World, options: Options) -> None:
@@ -254,6 +271,7 @@ class Session:
             locate=None,
             files=tuple(loader.files),
             video_seconds={},
+            test=path if is_test(path) else "",
         )
 
 

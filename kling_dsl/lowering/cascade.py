@@ -110,6 +110,15 @@ def resolve_title(page: nodes.TitlePage | None, report: Report, *, profiles: Pro
                 hint=f"write {FORMAT}",
             )
         )
+    if "Film" in given:
+        report(
+            error(
+                "unknown-title-key",
+                "Film: names the film that a test file is about, and this is a film",
+                given["Film"].key.span,
+                hint="delete the line, or end the file's name with .test.kling",
+            )
+        )
     look = stated.get("Look")
     choices = Choices(
         look=nodes.Passage(look.value, look.line, look.column) if look else None,

@@ -44,7 +44,8 @@ class Binder:
         self.report = report
         self.bound: dict[str, ir.Binding] = {}
         self.described: set[str] = set()
-        self.used: set[str] = set()
+        self.used: dict[str, None] = {}
+        """The names that were used since this was last emptied."""
         self.voices: dict[str, str] = {}
         self.here = Span("", 0, 1, 0, 2)
         """Where a name counts as used that stands in a heading or a look of another block."""
@@ -153,7 +154,7 @@ class Binder:
     def mention(self, reference: ir.Reference, span: Span) -> str:
         """Bind a reference and return what stands for it in the prompt."""
         name = reference.name
-        self.used.add(name)
+        self.used[name] = None
         binding = self.bound.get(name)
         if binding is not None:
             return binding.tag
@@ -190,13 +191,14 @@ class Binder:
         """Return what stands for the mention whose @ is at `start`, and how many characters its name takes."""
         run = name_run(passage.raw, start + 1)
         if (binding := self.bound.get(run)) is not None:
+            self.used[run] = None
             return binding.tag, len(run)
         found = self.cast.find(run)
         if found is None:
             self._say(offset, unknown_reference(run, passage.span(start, start + 1 + len(run)), self.cast))
             return f"@{run}", len(run)
         reference, taken = found
-        self.used.add(reference.name)
+        self.used[reference.name] = None
         binding = self.bound.get(reference.name)
         if binding is not None:
             return binding.tag, taken

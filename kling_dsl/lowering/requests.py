@@ -109,11 +109,15 @@ def lower_unit(unit: Unit, scene: Scene) -> tuple[ir.Request | None, frozenset[s
     assert profile is not None, "a model is resolved only when its sheet exists"
     binder = Binder(scene.cast, profile, report)
     lowered = _lower_shots(shots, scene, stated, choices, binder, multi=clip is not None)
+    binder.used = {}
     for name in (choices.bound or ())[:MAX_BOUND]:
         here = name.span if stated.bound is not None else head.id.span
         reference = _find_bound(name, scene.cast, report if stated.bound is not None else _ignore)
         if reference is not None:
             binder.mention(reference, here)
+    if binder.used:
+        # What `with:` lends is there in every shot of the request.
+        lowered = tuple(msgspec.structs.replace(shot, uses=(*shot.uses, *binder.used)) for shot in lowered)
     if clip is not None and (clip.length is None or not clip.length.fraction):
         _report_clip_length(clip, lowered, report)
     request = ir.Request(
@@ -135,7 +139,7 @@ def lower_unit(unit: Unit, scene: Scene) -> tuple[ir.Request | None, frozenset[s
         fractions=_fractions(clip, shots, sum(shot.seconds for shot in lowered)),
         places=stated.places,
     )
-    return request, frozenset(binder.used), tuple(found)
+    return request, frozenset().union(*(shot.uses for shot in lowered)), tuple(found)
 
 
 def _lower_shots(
@@ -153,13 +157,15 @@ def _lower_shots(
     for offset, shot in shots:
         span = shot.id.span.moved("", offset) if offset else shot.id.span
         binder.here = span
+        binder.used = {}
         prompt, speeches = binder.prompt(
             shot, heading=heading, look=choices.look, offset=offset, look_offset=look_offset
         )
         # The heading opens the request, so the later shots of a group do not repeat it; the look holds for each.
         heading = None
         look_offset = None
-        lowered.append(ir.Shot(shot.id.value, _seconds(shot, scene, binder, span, multi=multi), prompt, span, speeches))
+        seconds = _seconds(shot, scene, binder, span, multi=multi)
+        lowered.append(ir.Shot(shot.id.value, seconds, prompt, span, speeches, tuple(binder.used)))
     return tuple(lowered)
 
 

@@ -58,7 +58,7 @@ def group_units(screenplay: nodes.Screenplay, report: Report) -> Iterator[Unit]:
                 report(_heading_in_clip(placed, group, screenplay.file))
             else:
                 heading = placed
-        elif group is not None and node is not None:
+        elif group is not None and node is not None and kind is not nodes.Expectation:
             report(_misplaced(placed, screenplay.file))
     if group is not None:
         report(_unclosed(group, screenplay.file, None))
