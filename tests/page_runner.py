@@ -21,6 +21,7 @@ from kling_dsl.calls import shape_of
 from kling_dsl.compiler import Compilation, Options, Session
 from kling_dsl.compiler.media import MediaBook
 from kling_dsl.diagnostics import Diagnostic
+from kling_dsl.harness import Ask, Bench
 from kling_dsl.project import find_project
 from kling_dsl.reports import pages
 from kling_dsl.reports.pages import Example, Expected
@@ -54,7 +55,14 @@ def _compile(example: Example, folder: Path, texts: dict[str, str]) -> tuple[lis
     compilation = session.compile(example.main, project.world(), options)
     if ARGUMENTS in example.files:
         return _check_arguments(compilation, json.loads(example.files[ARGUMENTS]), project.world(), profiles), texts
-    return [*found, *compilation.diagnostics], texts
+    return [*found, *compilation.diagnostics, *_failures(example, folder)], texts
+
+
+def _failures(example: Example, folder: Path) -> list[Diagnostic]:
+    """Return what `kling test` adds to a check of the same film: the EXPECT lines that do not hold."""
+    bench = Bench.at(folder / example.main, Ask(example.options.get("model"), example.parameters, example.data))
+    outcome = bench.judge_all(bench.compile(example.main))
+    return [d for verdict in outcome.verdicts if verdict.outcome == "failed" for d in verdict.diagnostics]
 
 
 @contextlib.contextmanager

@@ -51,7 +51,8 @@ PUBLISHED = {
 
 PURE = (
     *("blocks", "calls", "checks", "compiler", "costs", "diagnostics", "emitter", "ir", "lowering", "money", "nodes"),
-    *("parser", "patterns", "profiles", "slips", "source", "spelling", "templates", "vocabulary", "world"),
+    *("parser", "patterns", "profiles", "slips", "source", "spelling", "statements", "templates", "vocabulary"),
+    "world",
 )
 """The passes and what they pass on: they open no file and read no clock and no environment."""
 

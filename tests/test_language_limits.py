@@ -237,7 +237,7 @@ def test_twenty_mistakes_are_twenty_diagnostics() -> None:
             "attribute-in-clip": 1,
             "clip-length": 1,
             "unclosed-note": 1,
-            "expect-not-run": 1,
+            "expect-word": 1,
         }
     )
     assert wanted - found == Counter()

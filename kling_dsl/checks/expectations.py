@@ -90,14 +90,7 @@ def _no_clip(one: Stated, name: nodes.Word, script: Script) -> Diagnostic:
 
 
 def _check_place(one: Stated, script: Script) -> Iterator[Diagnostic]:
-    statement = one.node.statement
-    place = (
-        statement.subject.place
-        if isinstance(statement, nodes.Claim)
-        else statement.place
-        if isinstance(statement, nodes.Total | nodes.Count)
-        else None
-    )
+    place = _place_of(one.node.statement)
     if place is None:
         return
     name = place.name
@@ -108,25 +101,35 @@ def _check_place(one: Stated, script: Script) -> Iterator[Diagnostic]:
     span = name.span.moved(one.file, one.line)
     scene = script.scene_of(name.value)
     numbers = [f"#{mark.number}#" for mark in script.scenes if mark.number]
+    if name.value.startswith("#"):
+        if scene is None:
+            listed = ", ".join(numbers[:_SHOWN]) + (" …" if len(numbers) > _SHOWN else "")
+            hint = f"the numbers are {listed}" if numbers else "no heading has one; `scene 2` is the second scene"
+            yield error("expect-unknown", f"no scene has the number {name.value}", span, hint=hint)
+        return
+    written = f"#{name.value}#" in numbers
     if scene is None:
         count = len(script.scenes)
-        if name.value.startswith("#"):
-            yield _unknown(one, name, f"no scene has the number {name.value}", numbers, "the numbers are")
-        else:
-            has = f"{count} scenes" if count > 1 else "one scene" if count else "no scene"
-            hint = (
-                f"they are counted from 1 to {count}"
-                if count
-                else "a scene begins with a heading, as in INT. ROOM - DAY"
-            )
-            yield error("expect-unknown", f"there is no scene {name.value}: the film has {has}", span, hint=hint)
-    elif not name.value.startswith("#") and f"#{name.value}#" in numbers and script.scenes[scene].number != name.value:
+        has = f"{count} scenes" if count > 1 else "one scene" if count else "no scene"
+        hint = (
+            f"they are counted from 1 to {count}" if count else "a scene begins with a heading, as in INT. ROOM - DAY"
+        )
+        if written:
+            hint = f"write #{name.value}# for the number that is written in the film"
+        yield error("expect-unknown", f"there is no scene {name.value}: the film has {has}", span, hint=hint)
+    elif written and script.scenes[scene].number != name.value:
         yield error(
             "expect-unknown",
             f"scene {name.value} may mean two scenes: the one at that place, and the one that is numbered #{name.value}#",
             span,
             hint=f"write #{name.value}# for the number that is written in the film",
         )
+
+
+def _place_of(statement: nodes.Statement | None) -> nodes.Place | None:
+    if isinstance(statement, nodes.Claim):
+        return statement.subject.place
+    return statement.place if isinstance(statement, nodes.Total | nodes.Count) else None
 
 
 CHECKS: tuple[Callable[[Stated, Script], Iterator[Diagnostic]], ...] = (_check_subject, _check_place)
@@ -158,7 +161,8 @@ def _check_count(one: Stated, count: nodes.Count, script: Script) -> Iterator[Di
         profile = script.profiles.get(clip.request.model)
         if profile is not None and count.noun == "seconds":
             field = profile.paths[profile.roles["duration"]]
-            bounds, because = _reach(field), f"{profile.name} makes clips of {_range(field)}"
+            bounds = _reach(field)
+            because = f"{profile.name} makes clips of {_range(bounds)}"
             notes = (basis(profile, field),)
         elif profile is not None and "shots" in profile.roles:
             field = profile.paths[profile.roles["shots"]]
@@ -214,8 +218,11 @@ def _check_claim(one: Stated, claim: nodes.Claim, script: Script) -> Iterator[Di
     if isinstance(predicate, nodes.Lasts):
         fields = [(profile, _length_field(profile, subject.unit, multi=multi)) for profile, multi in profiles]
         holds = _same([_lasts(predicate, field) for _, field in fields])
+        reaches = [_reach(field) for _, field in fields]
+        most = [high for _, high in reaches if high is not None]
+        widest = min(low for low, _ in reaches), max(most) if len(most) == len(reaches) else None
         profile, field = fields[0]
-        because, notes = f"{profile.name} makes {subject.unit}s of {_range(field)}", (basis(profile, field),)
+        because, notes = f"{profile.name} makes {subject.unit}s of {_range(widest)}", (basis(profile, field),)
     elif isinstance(predicate, nodes.HasAudio):
         silent = all("audio" not in profile.roles for profile, _ in profiles)
         holds = False if silent else None
@@ -268,8 +275,8 @@ def _reach(field: Field) -> Bounds:
     return field.min or Decimal(0), field.max
 
 
-def _range(field: Field) -> str:
-    low, high = _reach(field)
+def _range(reach: Bounds) -> str:
+    low, high = reach
     return f"{low} s and more" if high is None else f"{low} to {high} s"
 
 
@@ -289,7 +296,7 @@ def _never(span: Span, because: str, notes: tuple[Note, ...]) -> Diagnostic:
         f"this EXPECT cannot hold: {because}",
         span,
         notes=notes,
-        hint="change what it states: no film that can be bought would pass it",
+        hint="change what it states, or the part of the film that it speaks of",
     )
 
 

@@ -9,6 +9,7 @@ import click
 COMMANDS = {
     "init": "write a project that compiles",
     "check": "report every mistake in films",
+    "test": "run the EXPECT lines of films",
     "compile": "print the exact requests of a film",
     "plan": "print what a film would buy and what it costs",
     "diff": "print what an edit costs, from git",

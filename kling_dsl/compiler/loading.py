@@ -75,6 +75,11 @@ class Loader:
         """Everything that was loaded, by its path."""
         return {**self.loaded, **{test.screenplay.file: test for test in self.tests}}
 
+    def look(self, path: str) -> str | Unreadable:
+        """Return the text of a file that counts among those of the film, or why there is none."""
+        self.files.append(path)
+        return self.world.read_text(path)
+
     def _read(self, path: str) -> str | None:
         content = self.world.read_text(path)
         self.files.append(path)

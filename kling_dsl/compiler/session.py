@@ -59,7 +59,7 @@ class Session:
             self._blocks = {}
         loader = Loader(world, options, self._blocks)
         test = loader.load_test(path) if is_test(path) else None
-        about = path if test is None else film_of(test, world, loader.diagnostics.append)
+        about = path if test is None else film_of(test, loader.look, loader.diagnostics.append)
         film = None if about is None or (test is None and is_test(path)) else loader.load_film(about)
         if film is None:
             return self._nothing(path, loader)

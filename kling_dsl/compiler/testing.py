@@ -13,7 +13,7 @@ from kling_dsl.diagnostics import Diagnostic, error, rewrite
 from kling_dsl.sheets import Profiles
 from kling_dsl.source import Span
 from kling_dsl.vocabulary import TEST_ENDING, TEST_KEYS
-from kling_dsl.world import Unreadable, World
+from kling_dsl.world import Unreadable
 
 _HELD = {
     nodes.Shot: "a SHOT",
@@ -30,7 +30,7 @@ def is_test(path: str) -> bool:
     return path.endswith(TEST_ENDING)
 
 
-def film_of(test: Loaded, world: World, report: Callable[[Diagnostic], None]) -> str | None:
+def film_of(test: Loaded, look: Callable[[str], str | Unreadable], report: Callable[[Diagnostic], None]) -> str | None:
     """Return the path of the film that a test file is about; None when it names none that can be read."""
     path = test.screenplay.file
     entry = next((entry for _, entry in _entries(test) if entry.key.value == "Film" and entry.value.value), None)
@@ -51,7 +51,7 @@ def film_of(test: Loaded, world: World, report: Callable[[Diagnostic], None]) ->
                 error("missing-film", f'"{written}" {what}', span, hint="name the film, as in `Film: lantern.kling`")
             )
             return None
-    content = world.read_text(target)
+    content = look(target)
     if isinstance(content, Unreadable):
         slug = "outside-root" if content.reason == "outside" else "missing-film"
         report(error(slug, f"the film of this test, {target}: {content.message}", span, hint=hint))

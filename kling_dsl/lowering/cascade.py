@@ -111,14 +111,7 @@ def resolve_title(page: nodes.TitlePage | None, report: Report, *, profiles: Pro
             )
         )
     if "Film" in given:
-        report(
-            error(
-                "unknown-title-key",
-                "Film: names the film that a test file is about, and this is a film",
-                given["Film"].key.span,
-                hint="delete the line, or end the file's name with .test.kling",
-            )
-        )
+        report(_film_in_film(given["Film"].key.span))
     look = stated.get("Look")
     choices = Choices(
         look=nodes.Passage(look.value, look.line, look.column) if look else None,
@@ -128,6 +121,15 @@ def resolve_title(page: nodes.TitlePage | None, report: Report, *, profiles: Pro
         takes=read_count(stated["Takes"], report, key="Takes") if "Takes" in stated else None,
     )
     return settings, choices
+
+
+def _film_in_film(span: Span) -> Diagnostic:
+    return error(
+        "unknown-title-key",
+        "Film: names the film that a test file is about, and this is a film",
+        span,
+        hint="delete the line, or end the file's name with .test.kling",
+    )
 
 
 def resolve_attributes(

@@ -109,15 +109,7 @@ def lower_unit(unit: Unit, scene: Scene) -> tuple[ir.Request | None, frozenset[s
     assert profile is not None, "a model is resolved only when its sheet exists"
     binder = Binder(scene.cast, profile, report)
     lowered = _lower_shots(shots, scene, stated, choices, binder, multi=clip is not None)
-    binder.used = {}
-    for name in (choices.bound or ())[:MAX_BOUND]:
-        here = name.span if stated.bound is not None else head.id.span
-        reference = _find_bound(name, scene.cast, report if stated.bound is not None else _ignore)
-        if reference is not None:
-            binder.mention(reference, here)
-    if binder.used:
-        # What `with:` lends is there in every shot of the request.
-        lowered = tuple(msgspec.structs.replace(shot, uses=(*shot.uses, *binder.used)) for shot in lowered)
+    lowered = _lend(lowered, stated, choices, binder, head.id.span)
     if clip is not None and (clip.length is None or not clip.length.fraction):
         _report_clip_length(clip, lowered, report)
     request = ir.Request(
@@ -167,6 +159,21 @@ def _lower_shots(
         seconds = _seconds(shot, scene, binder, span, multi=multi)
         lowered.append(ir.Shot(shot.id.value, seconds, prompt, span, speeches, tuple(binder.used)))
     return tuple(lowered)
+
+
+def _lend(
+    shots: tuple[ir.Shot, ...], stated: Choices, choices: Choices, binder: Binder, head: Span
+) -> tuple[ir.Shot, ...]:
+    """Bind what `with:` names: it is there in every shot of the request."""
+    binder.used = {}
+    own = stated.bound is not None
+    for name in (choices.bound or ())[:MAX_BOUND]:
+        reference = _find_bound(name, binder.cast, binder.report if own else _ignore)
+        if reference is not None:
+            binder.mention(reference, name.span if own else head)
+    if not binder.used:
+        return shots
+    return tuple(msgspec.structs.replace(shot, uses=(*shot.uses, *binder.used)) for shot in shots)
 
 
 def _seconds(shot: nodes.Shot, scene: Scene, binder: Binder, span: Span, *, multi: bool) -> int:
