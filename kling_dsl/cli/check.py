@@ -75,16 +75,21 @@ def _check(film: Path, model: str | None, values: tuple[str, ...], data: tuple[s
         return known
     import msgspec
 
-    from kling_dsl.cli.films import open_film
+    from kling_dsl.cli.films import open_script
     from kling_dsl.money import dollars
 
-    opened = open_film(film, model=model, values=values, data=data)
+    opened = open_script(film, model=model, values=values, data=data)
     compilation = opened.compilation
-    clips = len(compilation.items)
+    if compilation.test:
+        count = len(compilation.stated)
+        told = f"{count} EXPECT line{'' if count == 1 else 's'} about {compilation.file}"
+    else:
+        count = len(compilation.items)
+        told = f"{count} clip{'' if count == 1 else 's'}, {compilation.seconds} s, {dollars(compilation.total_usd)}"
     finding = cache.Finding(
         str(opened.project.root),
         compilation.failed,
-        f"{clips} clip{'' if clips == 1 else 's'}, {compilation.seconds} s, {dollars(compilation.total_usd)}",
+        told,
         msgspec.json.encode(compilation.diagnostics) if compilation.diagnostics else b"",
     )
     world, again = opened.world, opened.project.world()
@@ -113,7 +118,9 @@ def _read(finding: cache.Finding) -> list[Diagnostic]:
 def _print(found: list[cache.Finding], form: str) -> None:
     from kling_dsl.cli.films import shown_from_here
 
-    diagnostics = [shown_from_here(d, Path(finding.root)) for finding in found for d in _read(finding)]
+    # What a test file and its film have in common is one mistake.
+    all_found = [shown_from_here(d, Path(finding.root)) for finding in found for d in _read(finding)]
+    diagnostics = list(dict.fromkeys(all_found))
     if form == "json":
         from kling_dsl.reports.diagnostics_json import render_json
 

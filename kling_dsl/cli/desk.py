@@ -164,6 +164,8 @@ def find_films(project: Project) -> Iterator[tuple[str, str]]:
     Hidden folders and the output folder are left out, links to folders are not followed, and no more than
     `MAX_FILMS` films in `MAX_FOLDERS` folders are looked at.
     """
+    from kling_dsl.vocabulary import TEST_ENDING
+
     world = project.world()
     out = os.path.normpath(project.root / project.settings.paths.out)
     films = 0
@@ -172,7 +174,7 @@ def find_films(project: Project) -> Iterator[tuple[str, str]]:
             return
         folders[:] = sorted(name for name in folders if not name.startswith(".") and os.path.join(folder, name) != out)
         for name in sorted(files):
-            if not name.endswith(".kling") or name.startswith("."):
+            if not name.endswith(".kling") or name.endswith(TEST_ENDING) or name.startswith("."):
                 continue
             films += 1
             if films > MAX_FILMS:

@@ -128,6 +128,7 @@ def _end(difference: Difference, max_increase: Decimal | None, *, exit_code: boo
 def _sort_words(words: Sequence[str], after: Sequence[str]) -> tuple[Range, tuple[str, ...]]:
     """Tell films from revisions: what ends like a film is one, and what stands after `--` is, whatever it ends with."""
     from kling_dsl.reports.escaping import visible
+    from kling_dsl.vocabulary import TEST_ENDING
 
     films: list[str] = []
     revisions: list[str] = []
@@ -140,7 +141,12 @@ def _sort_words(words: Sequence[str], after: Sequence[str]) -> tuple[Range, tupl
         raise click.UsageError(
             f"'{shown}' is a second revision: compare two as A..B; a film that does not end in .kling comes after --"
         )
-    return _range(revisions[0] if revisions else "HEAD"), (*films, *after)
+    named = (*films, *after)
+    # A pattern of films finds their test files as well, and nobody buys these.
+    bought = tuple(film for film in named if not film.endswith(TEST_ENDING))
+    if named and not bought:
+        raise click.UsageError(f"'{visible(named[0][:80])}' is a test file: name the film that it is about")
+    return _range(revisions[0] if revisions else "HEAD"), bought
 
 
 def _range(word: str) -> Range:

@@ -27,7 +27,19 @@ class Opened(msgspec.Struct, frozen=True):
 
 
 def open_film(film: Path, *, model: str | None, values: Sequence[str], data: Sequence[str]) -> Opened:
-    """Compile a film for a verb; wrong options are usage errors."""
+    """Compile a film for a verb; wrong options are usage errors, and so is a test file, which is about a film."""
+    from kling_dsl.vocabulary import TEST_ENDING
+
+    if film.name.endswith(TEST_ENDING):
+        from kling_dsl.reports.escaping import visible
+
+        shown = visible(str(film))
+        raise click.UsageError(f"{shown} is a test file: name the film that it is about, or run `kling test {shown}`")
+    return open_script(film, model=model, values=values, data=data)
+
+
+def open_script(film: Path, *, model: str | None, values: Sequence[str], data: Sequence[str]) -> Opened:
+    """Compile a film, or the film of a test file with its EXPECT lines; wrong options are usage errors."""
     from kling_dsl.compiler import Options, compile_film
     from kling_dsl.project import find_project
     from kling_dsl.sheets import Profiles

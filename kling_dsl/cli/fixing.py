@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from kling_dsl.cli.films import open_film
+from kling_dsl.cli.films import open_script
 from kling_dsl.diagnostics import Edit, Fix
 from kling_dsl.reports.escaping import visible
 
@@ -25,7 +25,7 @@ def fix_films(films: Sequence[Path], *, model: str | None, values: Sequence[str]
     for film in films:
         written: dict[Path, int] = {}
         for _ in range(MAX_ROUNDS):
-            opened = open_film(film, model=model, values=values, data=data)
+            opened = open_script(film, model=model, values=values, data=data)
             fixes = [diagnostic.fix for diagnostic in opened.compilation.diagnostics if diagnostic.fix is not None]
             applied = 0
             for file, edits in _by_file(fixes).items():

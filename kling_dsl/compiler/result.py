@@ -76,6 +76,11 @@ class Compilation(msgspec.Struct, frozen=True, eq=False, dict=True, kw_only=True
     to_writer: Callable[[Diagnostic], Diagnostic] | None = None
     """Leads a diagnostic about an EXPECT line back to what the writer typed."""
 
+    def place_of(self, stated: Stated) -> Span:
+        """Return where the writer wrote the words of an EXPECT."""
+        assert self.to_writer is not None, "a film with an EXPECT has a way back to its writer"
+        return self.to_writer(Diagnostic("expect-failed", "error", "", stated.span)).span
+
     @property
     def title(self) -> str:
         """The film's title, or its file's name without its ending."""

@@ -95,6 +95,9 @@ class Session:
         self._kept = files
         sources = loader.sources
         diagnostics = _order([*loader.placed, *(to_writer(diagnostic, sources) for diagnostic in found)], path, options)
+        if test is not None:
+            # What a film merely should know is said when the film is checked.
+            diagnostics = tuple(d for d in diagnostics if d.severity == "error" or d.span.file == test.screenplay.file)
         return Compilation(
             file=path,
             settings=scene.settings,

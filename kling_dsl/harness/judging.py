@@ -49,7 +49,7 @@ def judge(stated: Stated, compilation: Compilation, *, draft: Draft, compare: Co
     script, place = compilation.script, compilation.to_writer
     assert script is not None, "a film with an EXPECT has a script"
     assert place is not None, "a film with an EXPECT has a way back to its writer"
-    top = place(error("expect-failed", "", stated.span)).span
+    top = compilation.place_of(stated)
     always = tuple(place(diagnostic) for diagnostic in checks.check_expectations((stated,), script))
     if always:
         return Verdict(stated.node.text, top.file, top.line, "always", always)

@@ -21,6 +21,7 @@ from kling_dsl.project.root import SETTINGS_FILE, SHEETS_FOLDER
 from kling_dsl.project.settings import SLUG, Settings, read_settings
 from kling_dsl.sheets import Profiles
 from kling_dsl.source import Span
+from kling_dsl.vocabulary import TEST_ENDING
 from kling_dsl.world import Unreadable
 
 WORKING_TREE = "the working tree"
@@ -63,7 +64,11 @@ class View(msgspec.Struct, frozen=True, eq=False):
         """Return the paths of the films that a commit has, in order: what may declare shots, outside the output folder."""
         assert isinstance(self.world, GitWorld), "on the disk, films are found by walking through it"
         out = f"{self.project.settings.paths.out}/"
-        paths = [path for path in self.world.paths if path.endswith(".kling") and not path.startswith(out)]
+        paths = [
+            path
+            for path in self.world.paths
+            if path.endswith(".kling") and not path.endswith(TEST_ENDING) and not path.startswith(out)
+        ]
         return tuple(path for path in paths[:MAX_FILMS] if _may_declare_shots(self.world.read_text(path)))
 
     def lock(self, film: str) -> Lock:
