@@ -216,12 +216,15 @@ class _Builder:
         word = self._name(name)
         where: Any = _word(kind)
         if where == "scene" and not _SCENE().match(word.value):
+            numbered = any(char.isdigit() for char in word.value)
             self.report(
                 error(
                     "expect-word",
                     f'"{word.value}" is no number of a scene',
                     word.span,
-                    hint="write its place in the film, as in `scene 2`, or its number between two #, as in `scene #12A#`",
+                    hint=f"write scene #{word.value.strip('#')}# for the number that stands in its heading"
+                    if numbered
+                    else "write its place in the film, as in `scene 2`, or its number as in `scene #12A#`",
                 )
             )
         return nodes.Place(where, word)

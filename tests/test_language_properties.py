@@ -21,7 +21,7 @@ FRAGMENTS = (
     "  takes: 2", "  model: o3-pro", "  model: v3-pro-text", "  negative: cars", "  aspect: 1:1", "  nonsense: 1",
     "MIRA: Hello.", "MIRA (low): Hello", "  there.", "NOBODY: Hi.", "CUT TO:", "@Mira waits.",
     "@Zoë and @海 and @Nobody.", "Rain falls.", "# comment", "[[note]]", "[[open", "closed]]", "!SHOT prose",
-    "\\# hash", "", "", "EXPECT x", "shot d 5s", "(word:1.3) no text, 8k masterpiece stunning", "Mira without at.",
+    "\\# hash", "", "", "EXPECT x", "EXPECT shot a uses @Ink", "EXPECT total <= 3", "shot d 5s", "(word:1.3) no text, 8k masterpiece stunning", "Mira without at.",
     "<<<voice_1>>> @Element1", "{# remark #}", "a@b.c @@x",
 )  # fmt: skip
 """Lines that a film may be made of, right and wrong."""

@@ -66,13 +66,13 @@ def test_command(
     from kling_dsl.reports.escaping import visible
 
     outcomes: list[tuple[Bench, Outcome]] = []
-    for bench, script in _find(scripts or (Path(),), model, values, data):
+    for bench, script, named in _find(scripts or (Path(),), model, values, data):
         outcome = bench.compile(script)
         if update_golden:
             path = bench.update_golden(outcome)
             if path is not None:
                 click.echo(f"{visible(os.path.relpath(path))}: written", err=True)
-        if not outcome.is_empty:
+        if not (outcome.is_empty if named else bench.is_left_out(outcome)):
             outcomes.append((bench, bench.judge_all(outcome)))
     _print(outcomes, form)
     if not all(outcome.passed for _, outcome in outcomes) or not any(outcome.verdicts for _, outcome in outcomes):
@@ -81,8 +81,11 @@ def test_command(
 
 def _find(
     places: Sequence[Path], model: str | None, values: tuple[str, ...], data: tuple[str, ...]
-) -> list[tuple[Bench, str]]:
-    """Return the scripts to run, each once, with the bench of its project; what is no film is wrong usage."""
+) -> list[tuple[Bench, str, bool]]:
+    """Return the scripts to run, each once, with the bench of its project, and whether it was named itself.
+
+    What is no film is wrong usage.
+    """
     from kling_dsl.harness import find_scripts
     from kling_dsl.harness.films import ENDING
     from kling_dsl.project import find_root
@@ -90,7 +93,7 @@ def _find(
     from kling_dsl.vocabulary import TEST_ENDING
 
     benches: dict[Path, Bench] = {}
-    found: dict[tuple[Path, str], None] = {}
+    found: dict[tuple[Path, str], bool] = {}
     for place in places:
         if place.is_dir():
             files = list(find_scripts(place))
@@ -109,10 +112,11 @@ def _find(
             if script is None:
                 shown = visible(str(file))
                 raise click.UsageError(f"{shown} lies outside its project, whose root is {visible(str(root))}")
-            found[root, script] = None
-            if not place.is_dir() and not script.endswith(TEST_ENDING):
-                found.update({(root, test): None for test in bench.tests_of(script)})
-    return [(benches[root], script) for root, script in found]
+            named = not place.is_dir()
+            found[root, script] = named or found.get((root, script), False)
+            if named and not script.endswith(TEST_ENDING):
+                found.update({(root, test): True for test in bench.tests_of(script)})
+    return [(benches[root], script, named) for (root, script), named in found.items()]
 
 
 def _bench(place: Path, model: str | None, values: tuple[str, ...], data: tuple[str, ...]) -> Bench:

@@ -84,8 +84,9 @@ class Session:
         stated = statements_of(test or film)
         script = script_of(film, items, tuple(cast.names), self.profiles) if stated else None
         if script is not None:
-            # In a film with mistakes a shot may be missing; what depends on its shots is not looked at.
-            broken = has_errors([*found, *loader.placed])
+            # In a film with mistakes a shot may be missing; what depends on its shots is not looked at. A mistake in an
+            # EXPECT takes no shot away.
+            broken = has_errors([*(d for d in found if not d.slug.startswith("expect-")), *loader.placed])
             found += (checks.check_names if broken else checks.check_expectations)(stated, script)
         located = None
         if film.source_map is not None:

@@ -6,6 +6,7 @@ import os
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
@@ -27,6 +28,9 @@ MAX_FOLDERS_DEEP = 50
 _LEFT_OUT = frozenset(("__pycache__", "node_modules", "out", "venv"))
 """Folders that hold what was made or installed, and no films of the project."""
 
+_TAKEN_IN = re.compile(
+    r"""^import[ \t]+(\S+)|\{%-?\s*(?:include|import|extends|from)\s+["']([^"'\n]+)["']""", re.MULTILINE
+)
 _FILM = re.compile(r"^Film[ \t]*:[ \t]*(.+?)[ \t]*$", re.MULTILINE)
 
 
@@ -122,6 +126,22 @@ class Bench:
         path = write_golden(self.project.root, outcome.script, calls, title=title)
         self.world = self.project.world()
         return path
+
+    @cached_property
+    def parts(self) -> frozenset[str]:
+        """The films of the project that another one imports or includes: what is wrong with them is said of that one."""
+        found: set[str] = set()
+        for path in find_scripts(self.project.root):
+            script = self.project.relative(path)
+            text = self.world.read_text(script) if script is not None else None
+            if script is not None and isinstance(text, str):
+                names = (match[1] or match[2] for match in _TAKEN_IN.finditer(text))
+                found.update(posixpath.normpath(posixpath.join(posixpath.dirname(script), name)) for name in names)
+        return frozenset(found)
+
+    def is_left_out(self, outcome: Outcome) -> bool:
+        """Say whether a script that nobody named is no film of its own: definitions alone, or a part of another film."""
+        return outcome.is_empty or (outcome.broken and outcome.script in self.parts)
 
     def tests_of(self, film: str) -> tuple[str, ...]:
         """Return the test files that lie beside a film and are about it, sorted."""

@@ -49,7 +49,7 @@ def told(outcome: Outcome) -> str:
     held = counts["passed"]
     if held == total:
         return "the one EXPECT line holds" if total == 1 else f"all {total} EXPECT lines hold"
-    words = f"{held} of {total} EXPECT lines {'holds' if held == 1 else 'hold'}"
+    words = f"{held} of {total} EXPECT lines hold{'s' * (held == 1)}"
     if counts["always"]:
         words += f", {counts['always']} cannot fail"
     return words

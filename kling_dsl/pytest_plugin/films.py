@@ -25,7 +25,7 @@ class Failed(Exception):
 
 
 class ScriptFile(pytest.File):
-    """A film or a test file. One without a shot, an EXPECT and a mistake, as a file of definitions is, has no items."""
+    """A film or a test file. What holds definitions only, or is a part of another film that needs it, has no items."""
 
     def collect(self) -> Iterable[pytest.Item]:
         """Compile the script, and return its items."""
@@ -39,7 +39,7 @@ class ScriptFile(pytest.File):
                 f"{visible(str(self.path))} lies outside its project, whose root is {visible(str(root))}"
             )
         outcome = bench.compile(script)
-        if outcome.is_empty:
+        if bench.is_left_out(outcome):
             return []
         items: list[pytest.Item] = [CompileItem.from_parent(self, name="compiles", bench=bench, outcome=outcome)]
         if not outcome.broken:
@@ -113,7 +113,8 @@ class ExpectItem(_ScriptItem):
     def place(self) -> int:
         """Return the line of the EXPECT, from 0."""
         place = self.outcome.compilation.place_of(self.stated)
-        return place.line - 1
+        # A line that a template took from another file has no place in this one.
+        return place.line - 1 if place.file == self.outcome.script else 0
 
 
 def _name(stated: Stated) -> str:
