@@ -12,7 +12,7 @@ from kling_dsl import checks, ir, lowering, nodes, parser
 from kling_dsl.compiler.loading import Loaded, Loader, to_writer
 from kling_dsl.compiler.media import MediaBook
 from kling_dsl.compiler.result import Compilation, Item, Options, top_of
-from kling_dsl.compiler.testing import check_test, film_of, is_test, script_of, statements_of
+from kling_dsl.compiler.testing import check_script, film_of, is_test, script_of, statements_of
 from kling_dsl.compiler.units import BATCH_SIZE, Names, Result, UnitCompiler, passages_of
 from kling_dsl.diagnostics import Diagnostic, error, has_errors
 from kling_dsl.sheets import Profiles
@@ -78,16 +78,12 @@ class Session:
         items = tuple(Item(result.unit.line, result.built) for result in results if result.built is not None)
         broken = has_errors([*found, *loader.placed])
         found += self._check_film(path, film, items, references, used, scene, broken=broken)
-        if test is not None:
-            _collect(test, found)
-            found += check_test(test, film)
         stated = statements_of(test or film)
         script = script_of(film, items, tuple(cast.names), self.profiles) if stated else None
-        if script is not None:
-            # In a film with mistakes a shot may be missing; what depends on its shots is not looked at. A mistake in an
-            # EXPECT takes no shot away.
-            broken = has_errors([*(d for d in found if not d.slug.startswith("expect-")), *loader.placed])
-            found += (checks.check_names if broken else checks.check_expectations)(stated, script)
+        found += check_script(film, test, script, stated, found=(*found, *loader.placed))
+        if test is not None:
+            # What a film merely should know is said when the film is checked.
+            found = [d for d in found if d.severity == "error" or d.span.file == test.screenplay.file]
         located = None
         if film.source_map is not None:
             located = {
@@ -96,9 +92,6 @@ class Session:
         self._kept = files
         sources = loader.sources
         diagnostics = _order([*loader.placed, *(to_writer(diagnostic, sources) for diagnostic in found)], path, options)
-        if test is not None:
-            # What a film merely should know is said when the film is checked.
-            diagnostics = tuple(d for d in diagnostics if d.severity == "error" or d.span.file == test.screenplay.file)
         return Compilation(
             file=path,
             settings=scene.settings,

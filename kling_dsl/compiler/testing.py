@@ -59,7 +59,27 @@ def film_of(test: Loaded, look: Callable[[str], str | Unreadable], report: Calla
     return target
 
 
-def check_test(test: Loaded, film: Loaded) -> Iterator[Diagnostic]:
+def check_script(
+    film: Loaded,
+    test: Loaded | None,
+    script: checks.Script | None,
+    stated: tuple[checks.Stated, ...],
+    *,
+    found: Sequence[Diagnostic],
+) -> Iterator[Diagnostic]:
+    """Report what is wrong with a test file, and with EXPECT lines; `found` is what is wrong with the film."""
+    if test is not None:
+        for placed in test.screenplay.blocks:
+            yield from (diagnostic.moved(test.screenplay.file, placed.line) for diagnostic in placed.block.diagnostics)
+        yield from _check_test(test, film)
+    if script is not None:
+        # In a film with mistakes a shot may be missing; what depends on its shots is not looked at. A mistake in an
+        # EXPECT takes no shot away.
+        broken = any(d.severity == "error" and not d.slug.startswith("expect-") for d in found)
+        yield from (checks.check_names if broken else checks.check_expectations)(stated, script)
+
+
+def _check_test(test: Loaded, film: Loaded) -> Iterator[Diagnostic]:
     """Report what stands in a test file and belongs into a film, and values that its film does not have."""
     path = test.screenplay.file
     given = {(entry.key.value, entry.name.value) for _, entry in _entries(film) if entry.name is not None}
