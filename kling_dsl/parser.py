@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from kling_dsl import blocks, nodes, resources, saved, slips, statements
+from kling_dsl import blocks, nodes, resources, saved, slips
 from kling_dsl.diagnostics import Diagnostic, error, warning
 from kling_dsl.source import Span, span_of_offsets
 
 if TYPE_CHECKING:
     from lark import Lark, Token
+
+    from kling_dsl.statements import Branch
 
 MAX_LINE_CHARACTERS = 100_000
 """Far beyond any prompt; what is longer is no screenplay, and a bound on it keeps every scan of a line short."""
@@ -143,6 +145,8 @@ def _read_words(node: nodes.Expectation, report: slips.Report) -> nodes.Expectat
     """Return an EXPECT with what its words state; None when they state nothing that can be tested."""
     from lark.exceptions import UnexpectedInput
 
+    from kling_dsl import statements
+
     text = statements.bare_words(node.words)
     if "[[" in text and "\\[[" not in text:
         return None  # a note that is never closed was reported, and may have swallowed any of the words
@@ -162,7 +166,9 @@ def _read_words(node: nodes.Expectation, report: slips.Report) -> nodes.Expectat
     return None if statement is None else nodes.Expectation(node.words, statement, " ".join(text.split()))
 
 
-def _branch(tree: Any, start: int) -> statements.Branch:
+def _branch(tree: Any, start: int) -> Branch:
+    from kling_dsl import statements
+
     return statements.Branch(
         str(tree.data),
         tuple(

@@ -135,7 +135,7 @@ def test_the_readme_names_every_choice_and_help_has_an_example(command: str, tmp
     assert re.search(rf"Example:\s+kling {command}\b", text)
     readme = README.read_text(encoding="utf-8")
     row = next(line for line in readme.splitlines() if line.startswith(f"| `kling {command} "))
-    section = row + readme[readme.index("`check`, `compile` and `plan` also take") :]
+    section = row + readme[readme.index("`check`, `test`, `compile` and `plan` also take") :]
     options = set(re.findall(r"^  (?:-\w, )?(--[a-z-]+)", text, re.MULTILINE)) - {"--help"}
     if command in ("models", "explain"):
         options.discard("--format")

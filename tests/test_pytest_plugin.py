@@ -55,8 +55,9 @@ def test_a_mistake_is_no_exception(kling_compile):
 def test_a_sandbox(kling_sandbox, kling_project):
     film = kling_project({"film.kling": "SHOT sea 5s\\nGrey waves.\\n"}).root / "film.kling"
     assert kling_sandbox.environment()["FAL_QUEUE_RUN_HOST"] in kling_sandbox.url
-    done = kling_sandbox.render(film)
-    assert done.returncode == 0, done.stderr
+    for _ in range(2):
+        done = kling_sandbox.render(film)
+        assert done.returncode == 0, done.stderr
     assert [(one.clip, one.seconds) for one in kling_sandbox.bill().submissions] == [("sea", 5)]
 """
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from kling_dsl import ir
-from kling_dsl.checks.expectations import check_expectations, check_names
 from kling_dsl.checks.fields import (
     PriceAt,
     check_fractions,
@@ -79,9 +78,7 @@ __all__ = [
     "check_angles",
     "check_budget",
     "check_chains",
-    "check_expectations",
     "check_ids",
-    "check_names",
     "check_picture",
     "check_presence",
     "check_prose",

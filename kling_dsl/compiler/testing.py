@@ -73,10 +73,12 @@ def check_script(
             yield from (diagnostic.moved(test.screenplay.file, placed.line) for diagnostic in placed.block.diagnostics)
         yield from _check_test(test, film)
     if script is not None:
+        from kling_dsl.checks.expectations import check_expectations, check_names
+
         # In a film with mistakes a shot may be missing; what depends on its shots is not looked at. A mistake in an
         # EXPECT takes no shot away.
         broken = any(d.severity == "error" and not d.slug.startswith("expect-") for d in found)
-        yield from (checks.check_names if broken else checks.check_expectations)(stated, script)
+        yield from (check_names if broken else check_expectations)(stated, script)
 
 
 def _check_test(test: Loaded, film: Loaded) -> Iterator[Diagnostic]:

@@ -9,8 +9,9 @@ from typing import Literal
 
 import msgspec
 
-from kling_dsl import checks, nodes
+from kling_dsl import nodes
 from kling_dsl.checks import Bought, Script, Seen, Stated
+from kling_dsl.checks.expectations import check_expectations
 from kling_dsl.compiler import Compilation
 from kling_dsl.diagnostics import Diagnostic, Note, error
 from kling_dsl.money import dollars
@@ -50,7 +51,7 @@ def judge(stated: Stated, compilation: Compilation, *, draft: Draft, compare: Co
     assert script is not None, "a film with an EXPECT has a script"
     assert place is not None, "a film with an EXPECT has a way back to its writer"
     top = compilation.place_of(stated)
-    always = tuple(place(diagnostic) for diagnostic in checks.check_expectations((stated,), script))
+    always = tuple(place(diagnostic) for diagnostic in check_expectations((stated,), script))
     if always:
         return Verdict(stated.node.text, top.file, top.line, "always", always)
     found = _find_fault(stated, script, draft, compare)
