@@ -91,7 +91,7 @@ class TestCheck:
         review.stand_in(report="### Cost\n\n+$0.84\n")
         outcome = run_action(review)
         assert outcome.failed == []
-        assert "no command for tests of scripts" in outcome.log
+        assert "no film has an EXPECT line" in outcome.log
         [comment] = comments.kept
         assert comment["body"] == f"{MARK}\n### Cost\n\n+$0.84\n"
         assert review.summary.read_text() == "### Cost\n\n+$0.84\n\n"
@@ -132,14 +132,26 @@ class TestCheck:
         assert (nothing.returncode, nothing.stdout) == (0, "::notice::there is no film to check\n")
 
     def test_a_failing_test_of_the_scripts_fails_and_its_words_are_no_commands(self, review: Review) -> None:
-        (review.bin / "kling").write_text(
-            '#!/bin/sh\n[ "$1" = --help ] && { echo "  test     run them"; exit; }\necho "::add-mask::x"; echo "$@"; exit 1\n'
-        )
+        (review.work / "film.kling").write_text(f"{LONGER}\nEXPECT clips = 2\n")
+        (review.bin / "kling").write_text('#!/bin/sh\necho "::add-mask::x"; echo "$@"; exit 1\n')
         done = review.step("test")
         assert done.returncode == 1
         [word] = re.findall(r"^::stop-commands::(kling-[0-9a-f]{32})$", done.stdout, re.MULTILINE)
         assert f"\n::add-mask::x\ntest -- film.kling\n\n::{word}::\n" in done.stdout
         assert done.stdout.endswith("::error::a test of the scripts failed: kling test ended with exit code 1\n")
+
+    def test_the_expect_lines_of_films_are_run_where_there_are_any(self, review: Review) -> None:
+        none = review.step("test")
+        assert (none.returncode, none.stdout) == (0, "no film has an EXPECT line\n")
+        (review.work / "film.test.kling").write_text("EXPECT clips = 2\n")
+        review.git("add", "--all", folder=review.work)
+        holds = review.step("test")
+        assert holds.returncode == 0, holds.stdout
+        assert "film.test.kling: the one EXPECT line holds" in holds.stdout
+        (review.work / "film.test.kling").write_text("EXPECT clips = 3\n")
+        fails = review.step("test")
+        assert fails.returncode == 1
+        assert "error[expect-failed]: the film has 2 clips, and exactly 3 is expected" in fails.stdout
 
 
 class TestDifference:

@@ -311,7 +311,7 @@ def test_what_changed_between_reading_and_remembering_is_not_taken_for_what_was_
     from kling_dsl.cli import films
 
     project.write(FILM_PATH, "SHOT wait 4s\n@Nobo waits.\n")
-    opening = films.open_film
+    opening = films.open_script
 
     def open_and_change(*words: object, **options: object) -> object:
         opened = opening(*words, **options)  # type: ignore[arg-type]
@@ -323,7 +323,7 @@ def test_what_changed_between_reading_and_remembering_is_not_taken_for_what_was_
         return opened
 
     with monkeypatch.context() as patch:
-        patch.setattr(films, "open_film", open_and_change)
+        patch.setattr(films, "open_script", open_and_change)
         assert outcome(project, "check", FILM_PATH)[0] == 1
     assert outcome(project, "check", FILM_PATH)[0] == 0
 
@@ -331,7 +331,7 @@ def test_what_changed_between_reading_and_remembering_is_not_taken_for_what_was_
 def test_a_picture_that_changes_meanwhile_is_not_remembered(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     from kling_dsl.cli import films
 
-    opening = films.open_film
+    opening = films.open_script
 
     def open_and_change(*words: object, **options: object) -> object:
         opened = opening(*words, **options)  # type: ignore[arg-type]
@@ -339,7 +339,7 @@ def test_a_picture_that_changes_meanwhile_is_not_remembered(project: Project, mo
         return opened
 
     with monkeypatch.context() as patch:
-        patch.setattr(films, "open_film", open_and_change)
+        patch.setattr(films, "open_script", open_and_change)
         assert outcome(project, "check", FILM_PATH)[0] == 0
     assert not is_remembered(project)
     assert outcome(project, "check", FILM_PATH)[0] == 1

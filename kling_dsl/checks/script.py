@@ -106,7 +106,16 @@ class Script(msgspec.Struct, frozen=True, eq=False, dict=True):
         """Return the shots of a part of the film, in order."""
         if place is None:
             return self.shots
-        return tuple(Seen(shot, clip) for clip in self.clips_at(place) for shot in clip.request.shots)
+        key = (place.kind, place.name.value)
+        found = self._shots.get(key)
+        if found is None:
+            found = tuple(Seen(shot, clip) for clip in self.clips_at(place) for shot in clip.request.shots)
+            self._shots[key] = found
+        return found
+
+    @cached_property
+    def _shots(self) -> dict[tuple[str, str], tuple[Seen, ...]]:
+        return {}
 
     def models_at(self, place: nodes.Place | None) -> tuple[tuple[str, bool], ...]:
         """Return the models of the clips of a part of the film, each with whether the clip is a group of shots."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -37,6 +37,8 @@ class Verdict(msgspec.Struct, frozen=True):
     outcome: Literal["passed", "failed", "always"]
     diagnostics: tuple[Diagnostic, ...] = ()
 
+
+Unit = TypeVar("Unit")
 
 Draft = Callable[[str], Compilation]
 """Compiles the film with every shot on a model."""
@@ -90,26 +92,27 @@ def _judge_total(stated: Stated, total: nodes.Total, script: Script, draft: Draf
     if _holds(amount, total.limit):
         return None
     dearest = sorted(clips, key=lambda clip: -(clip.cost_usd or 0))
-    notes = [
-        Note(f'"{clip.request.id}" costs {dollars(clip.cost_usd or Decimal(0))}{_takes(clip)}', script.span_of(clip))
-        for clip in dearest
-    ]
-    return _failed(stated, f"{what} is {dollars(amount)}, and {_wanted(total.limit, '$')} is expected", _most(notes))
+
+    def cost(clip: Bought) -> Note:
+        usd = dollars(clip.cost_usd or Decimal(0))
+        return Note(f'"{clip.request.id}" costs {usd}{_takes(clip)}', script.span_of(clip))
+
+    message = f"{what} is {dollars(amount)}, and {_wanted(total.limit, '$')} is expected"
+    return _failed(stated, message, _most(dearest, cost))
 
 
 def _judge_count(stated: Stated, count: nodes.Count, script: Script) -> Diagnostic | None:
     clips = script.clips_at(count.place)
-    shots = script.shots_at(count.place)
     if count.noun == "seconds":
         amount = sum(clip.request.seconds for clip in clips)
     elif count.noun == "clips":
         amount = len(clips)
     elif count.noun == "shots":
-        amount = len(shots)
+        amount = sum(len(clip.request.shots) for clip in clips)
     elif count.noun == "takes":
         amount = sum(clip.request.takes for clip in clips)
     elif count.noun == "references":
-        amount = len({name for seen in shots for name in seen.shot.uses})
+        amount = len(_used(script, count.place))
     else:
         amount = len(script.scenes)
     if _holds(Decimal(amount), count.limit):
@@ -118,22 +121,23 @@ def _judge_count(stated: Stated, count: nodes.Count, script: Script) -> Diagnost
     amount_words = f"{amount} s" if unit else f"{amount} {count.noun if amount != 1 else count.noun[:-1]}"
     verb = "lasts" if unit else "has"
     owner = "the film" if count.place is None else f"{count.place.kind} {count.place.name.value}"
-    notes: list[Note] = []
+    notes: tuple[Note, ...] = ()
     if unit:
         longest = sorted(clips, key=lambda clip: -clip.request.seconds)
-        notes = [Note(f'"{c.request.id}" lasts {c.request.seconds} s', script.span_of(c)) for c in longest]
-    elif count.noun == "references":
-        names = sorted({name for seen in shots for name in seen.shot.uses})
+        notes = _most(longest, lambda c: Note(f'"{c.request.id}" lasts {c.request.seconds} s', script.span_of(c)))
+    elif count.noun == "references" and amount:
+        names = sorted(_used(script, count.place))
         listed = ", ".join(f"@{name}" for name in names[:MAX_NOTES]) + (" …" if len(names) > MAX_NOTES else "")
-        notes = [Note(f"it uses {listed}")] if names else []
+        notes = (Note(f"it uses {listed}"),)
     elif count.noun == "takes":
-        notes = [
-            Note(f'"{c.request.id}" has {c.request.takes} takes', script.span_of(c))
-            for c in clips
-            if c.request.takes > 1
-        ]
+        many = [clip for clip in clips if clip.request.takes > 1]
+        notes = _most(many, lambda c: Note(f'"{c.request.id}" has {c.request.takes} takes', script.span_of(c)))
     message = f"{owner} {verb} {amount_words}, and {_wanted(count.limit, unit)} is expected"
-    return _failed(stated, message, _most(notes))
+    return _failed(stated, message, notes)
+
+
+def _used(script: Script, place: nodes.Place | None) -> set[str]:
+    return {name for clip in script.clips_at(place) for shot in clip.request.shots for name in shot.uses}
 
 
 def _judge_claim(stated: Stated, claim: nodes.Claim, script: Script) -> Diagnostic | None:
@@ -153,7 +157,7 @@ def _judge_claim(stated: Stated, claim: nodes.Claim, script: Script) -> Diagnost
             return None
         message = f"{_some(holding, units, noun)}{_in(subject.place)} {_plural(wanted, holding)}, and none should"
         return _failed(stated, message, _notes(predicate, holding, script))
-    others = [unit for unit in units if not _is_true(predicate, unit)]
+    others = units if not holding else [unit for unit in units if not _is_true(predicate, unit)]
     if not others:
         return None
     if subject.quantifier == "the":
@@ -212,12 +216,12 @@ def folded(text: str) -> str:
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"'})
 
 
-def _notes(predicate: nodes.Predicate, units: Iterable[Seen | Bought], script: Script) -> tuple[Note, ...]:
-    notes: list[Note] = []
-    for unit in units:
+def _notes(predicate: nodes.Predicate, units: Sequence[Seen | Bought], script: Script) -> tuple[Note, ...]:
+    def note(unit: Seen | Bought) -> Note:
         name = unit.shot.id if isinstance(unit, Seen) else unit.request.id
-        notes.append(Note(f'"{name}" {_state(predicate, unit)}', script.span_of(unit)))
-    return _most(notes)
+        return Note(f'"{name}" {_state(predicate, unit)}', script.span_of(unit))
+
+    return _most(units, note)
 
 
 def _state(predicate: nodes.Predicate, unit: Seen | Bought) -> str:
@@ -308,11 +312,10 @@ def _takes(clip: Bought) -> str:
     return f", {clip.request.takes} takes" if clip.request.takes > 1 else ""
 
 
-def _most(notes: Sequence[Note]) -> tuple[Note, ...]:
-    """Return the first notes, and how many more there are."""
-    if len(notes) <= MAX_NOTES:
-        return tuple(notes)
-    return (*notes[:MAX_NOTES], Note(f"and {len(notes) - MAX_NOTES} more"))
+def _most(units: Sequence[Unit], note: Callable[[Unit], Note]) -> tuple[Note, ...]:
+    """Return the notes of the first units, and how many more there are."""
+    shown = tuple(note(unit) for unit in units[:MAX_NOTES])
+    return shown if len(units) <= MAX_NOTES else (*shown, Note(f"and {len(units) - MAX_NOTES} more"))
 
 
 def _failed(stated: Stated, message: str, notes: tuple[Note, ...] = (), hint: str = "") -> Diagnostic:
