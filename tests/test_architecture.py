@@ -20,10 +20,10 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "kling_dsl"
 
 OUTSIDE = {
-    "PIL": {"footage", "sandbox.drawing"},
+    "PIL": {"footage", "harness.stand_ins", "sandbox.drawing"},
     "aiohttp": {"render"},
     "av": {"footage", "project.videos", "sandbox.encoding"},
-    "click": {"cli"},
+    "click": {"cli", "pytest_plugin.shell"},
     "fal_client": {"render"},
     "filelock": {"ledger.leases", "lock"},
     "httpx": {"render"},

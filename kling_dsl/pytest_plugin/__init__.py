@@ -1,4 +1,4 @@
-"""Runs films as tests: pytest loads this module at every start, so it imports nothing but pytest until a film is found."""
+"""Runs films and pages as tests: pytest loads this module at every start, so it imports nothing but pytest until one is found."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from kling_dsl.pytest_plugin.fixtures import Folder, SandboxStage
 
 FILM_ENDING = ".kling"
+PAGE_ENDING = ".md"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -23,6 +24,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="write what films and pages are compared with anew, instead of comparing",
     )
+    parser.addini(
+        "kling_pages", "Markdown files, or folders of them, whose fenced blocks are films to test", type="paths"
+    )
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -31,6 +35,10 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
         from kling_dsl.pytest_plugin.films import ScriptFile
 
         return ScriptFile.from_parent(parent, path=file_path)
+    if file_path.suffix == PAGE_ENDING and _is_page(file_path, parent.config):
+        from kling_dsl.pytest_plugin.pages import PageFile
+
+        return PageFile.from_parent(parent, path=file_path)
     return None
 
 
@@ -76,3 +84,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 BENCHES: pytest.StashKey[dict[Path, Any]] = pytest.StashKey()
 """The benches of the projects whose films were collected, by root."""
+
+
+def _is_page(path: Path, config: pytest.Config) -> bool:
+    return any(path.is_relative_to(place) for place in config.getini("kling_pages"))

@@ -1,0 +1,117 @@
+"""Runs an example of a page as a project on the disk: writes its files, compiles its films, types its commands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from kling_dsl.compiler import Compilation, Options, Session
+from kling_dsl.diagnostics import Diagnostic
+from kling_dsl.harness import comparing
+from kling_dsl.harness.console import Shell, type_block
+from kling_dsl.harness.markdown import Block
+from kling_dsl.harness.pages import Example, File, Saying, Scene
+from kling_dsl.harness.stand_ins import make_media, named_media
+from kling_dsl.project import find_project
+from kling_dsl.sheets import Profiles
+
+DIAGNOSTICS = "diagnostics"
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """A block that does not say what is: `found` is the text that it should have.
+
+    `missing` is the kind of a block that the page lacks after this one; then nothing is `shown`.
+    """
+
+    block: Block
+    shown: str
+    found: str
+    missing: str = ""
+    reason: str = ""
+    """Why there is nothing to compare, such as a shot that the film does not have."""
+
+
+def run_example(example: Example, folder: Path, *, shell: Shell) -> tuple[Difference, ...]:
+    """Return where an example does not say what is. `folder` is empty, and the commands are run in it."""
+    found: list[Difference] = []
+    here = folder
+    for scene in example.scenes:
+        for file in scene.files:
+            write_file(folder, file.name, file.block.text)
+        if example.main and (scene.sayings or scene.console is None):
+            found += _compare(example, scene, folder)
+        if scene.console is not None:
+            shown, here = type_block(scene.console.text, here, shell)
+            if shown != scene.console.text:
+                found.append(Difference(scene.console, scene.console.text, shown))
+    return tuple(found)
+
+
+def write_file(folder: Path, name: str, text: str) -> None:
+    """Write a file of an example, and the pictures and videos that it names."""
+    place = folder / name
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(text, encoding="utf-8")
+    for path in named_media(name, text):
+        if not (folder / path).exists():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(make_media(path))
+
+
+def compile_example(example: Example, folder: Path, *, main: str) -> tuple[Compilation, tuple[Diagnostic, ...]]:
+    """Compile a film of an example with what the example needs from the command line; give all that is reported."""
+    project = find_project(folder / main)
+    profiles = Profiles.of(project.sheets())
+    options = Options(
+        model=example.model,
+        default_model=project.settings.models.default,
+        values=example.parameters,
+        data=example.data,
+        lints=project.settings.lints,
+        words_per_second=project.settings.speech.words_per_second,
+    )
+    compilation = Session(profiles).compile(main, project.world(), options)
+    return compilation, (*project.diagnostics, *profiles.diagnostics, *compilation.diagnostics)
+
+
+def _compare(example: Example, scene: Scene, folder: Path) -> Iterator[Difference]:
+    compilation, found = compile_example(example, folder, main=example.main)
+    for saying in scene.sayings:
+        shown = saying.block.text
+        said = _say(saying, compilation, found)
+        if said is None:
+            yield Difference(saying.block, shown, "", reason=f"there is no request of {saying.of} to compare with")
+        elif said != shown:
+            yield Difference(saying.block, shown, said)
+    if scene.files and all(saying.kind != DIAGNOSTICS for saying in scene.sayings) and found:
+        listed = comparing.list_diagnostics("", found, main=example.main)
+        yield Difference(scene.files[-1].block, "", listed, missing=DIAGNOSTICS)
+    for file in scene.files:
+        if file.same:
+            yield from _hold_to_the_same(example, file, folder)
+
+
+def _say(saying: Saying, compilation: Compilation, found: tuple[Diagnostic, ...]) -> str | None:
+    shown = saying.block.text
+    if saying.kind == DIAGNOSTICS:
+        return comparing.list_diagnostics(shown, found, main=compilation.file)
+    if saying.kind == "expanded":
+        return compilation.expanded
+    if saying.kind == "prompt":
+        prompt = comparing.prompt_of(compilation, saying.of)
+        return None if prompt is None else comparing.fold_prompt(shown, prompt)
+    request = comparing.request_of(compilation, saying.of)
+    if request is None:
+        return None
+    return comparing.project_json(shown, request["arguments"] if saying.kind == "arguments" else request)
+
+
+def _hold_to_the_same(example: Example, file: File, folder: Path) -> Iterator[Difference]:
+    """Compare the requests of two films, whatever their clips are called and in which order they stand."""
+    films = [compile_example(example, folder, main=name)[0] for name in (file.same, file.name)]
+    prints = [sorted(film.fingerprints.values()) for film in films]
+    if any(film.failed for film in films) or prints[0] != prints[1]:
+        yield Difference(file.block, "", "", reason=f"its requests are not those of {file.same}")
