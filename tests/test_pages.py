@@ -97,7 +97,7 @@ def test_a_failing_block_is_told_with_file_line_heading_and_difference(project: 
         "  -Snow on a storm door.\n  +Rain on a storm door.\n",
         '  -{"cost_usd": "2.10", "arguments": {"duration": "4", "seed": null}}\n  +{"cost_usd": "2.10", "arg',
         "  -film.kling: 2 clips, …; no mistakes\n  +film.kling: 1 clip, 5 s, $2.10; no mistakes\n",
-        "pages/rain.md:34: A slip: the film reports what no diagnostics block below it lists\n  + 1:1 keyword-case: ",
+        "pages/rain.md:34: A slip: the film reports what no diagnostics block below it lists\n  + 1:1 error keyword-case:",
         "pages/rain.md:34: A slip: its requests are not those of film.kling",
         "pages/rain.md:46: A door: there is no request of window to compare with",
         "FAILED pages/rain.md::A door (2)",
@@ -117,7 +117,7 @@ def test_update_golden_puts_blocks_right_and_leaves_the_rest(project: Path) -> N
         .replace("2 clips, …;", "1 clip, 5 s, $2.10;")
         .replace(
             "shot door 5s\nRain.\n```\n",
-            'shot door 5s\nRain.\n```\n\n```diagnostics\n1:1 keyword-case: "shot" is written SHOT\n```\n',
+            'shot door 5s\nRain.\n```\n\n```diagnostics\n1:1 error keyword-case: "shot" is written SHOT\n```\n',
         )
     )
     assert page.read_text(encoding="utf-8") == expected

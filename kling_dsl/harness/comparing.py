@@ -20,7 +20,7 @@ _BARE = re.compile(r"(?:[^\s:]+:)?\d+:\d+ [a-z0-9-]+")
 
 
 def list_diagnostics(shown: str, found: Sequence[Diagnostic], *, main: str) -> str:
-    """Return diagnostics one a line, `line:column slug: message`, the messages only where the page gives them.
+    """Return diagnostics one a line, `line:column severity slug: message`, or `line:column slug` where the page does.
 
     What is not about the film `main` has its file in front. The order of the page is kept where it lists the same.
     """
@@ -28,10 +28,10 @@ def list_diagnostics(shown: str, found: Sequence[Diagnostic], *, main: str) -> s
     bare = bool(lines) and all(_BARE.fullmatch(line) for line in lines)
     told = []
     for one in found:
-        span = one.span
-        place = f"{span.line}:{span.column} {one.slug}"
-        place = place if span.file == main else f"{span.file}:{place}"
-        told.append(place if bare or place in lines else f"{place}: {one.message}")
+        place = f"{one.span.line}:{one.span.column}"
+        place = place if one.span.file == main else f"{one.span.file}:{place}"
+        short = f"{place} {one.slug}"
+        told.append(short if bare or short in lines else f"{place} {one.severity} {one.slug}: {one.message}")
     return shown if sorted(told) == sorted(lines) else "".join(f"{line}\n" for line in told)
 
 

@@ -18,6 +18,8 @@ from kling_dsl.project import find_project
 from kling_dsl.sheets import Profiles
 
 DIAGNOSTICS = "diagnostics"
+HOME = "/films"
+"""What an example's folder is called where commands print it: it has another name on each run."""
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -38,13 +40,18 @@ def run_example(example: Example, folder: Path, *, shell: Shell) -> tuple[Differ
     """Return where an example does not say what is. `folder` is empty, and the commands are run in it."""
     found: list[Difference] = []
     here = folder
+
+    def run(line: str, place: Path) -> tuple[int, str]:
+        code, printed = shell(line, place)
+        return code, printed.replace(str(folder), HOME)
+
     for scene in example.scenes:
         for file in scene.files:
             write_file(folder, file.name, file.block.text)
         if example.main and (scene.sayings or scene.console is None):
             found += _compare(example, scene, folder)
         if scene.console is not None:
-            shown, here = type_block(scene.console.text, here, shell)
+            shown, here = type_block(scene.console.text, here, run)
             if shown != scene.console.text:
                 found.append(Difference(scene.console, scene.console.text, shown))
     return tuple(found)

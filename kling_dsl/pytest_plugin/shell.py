@@ -6,20 +6,24 @@ import contextlib
 import os
 import shlex
 import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 from kling_dsl.sheets import builtin_names, load_builtin
 
 COLUMNS = "100"
-_IDENTITY = {
-    key: value
-    for role in ("AUTHOR", "COMMITTER")
-    for key, value in (
-        (f"GIT_{role}_NAME", "A Writer"),
-        (f"GIT_{role}_EMAIL", "writer@example.org"),
-    )
+_CLIENT = "fal_client"
+_GIT = {
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_AUTHOR_NAME": "A Writer",
+    "GIT_AUTHOR_EMAIL": "writer@example.org",
+    "GIT_COMMITTER_NAME": "A Writer",
+    "GIT_COMMITTER_EMAIL": "writer@example.org",
 }
-_GIT = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", **_IDENTITY}
+"""Whose commits those of a page are, whoever runs it."""
 
 
 class UnknownCommand(Exception):
@@ -35,10 +39,11 @@ def run_command(line: str, folder: Path) -> tuple[int, str]:
     if words[:1] == ["kling"]:
         return _run_kling(words[1:], folder)
     if words[:1] == ["git"]:
+        noon = f"{_newest_price()}T12:00:00Z"
         done = subprocess.run(  # noqa: S603 -- pages are the project's own, and run only git and kling
             words,
             cwd=folder,
-            env={**os.environ, **_GIT},
+            env={**os.environ, **_GIT, "GIT_AUTHOR_DATE": noon, "GIT_COMMITTER_DATE": noon},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",
@@ -53,11 +58,29 @@ def _run_kling(words: list[str], folder: Path) -> tuple[int, str]:
 
     from kling_dsl.cli.verbs import kling
 
-    with contextlib.chdir(folder):
+    with contextlib.chdir(folder), _own_client():
         done = CliRunner(env=_settings()).invoke(kling, words, prog_name="kling")
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     return done.exit_code, done.output
+
+
+@contextlib.contextmanager
+def _own_client() -> Iterator[None]:
+    """Import fal's client anew for as long as the block lasts: it reads its hosts once, and each sandbox has others."""
+    before = _loaded(_CLIENT)
+    for name in before:
+        del sys.modules[name]
+    try:
+        yield
+    finally:
+        for name in _loaded(_CLIENT):
+            del sys.modules[name]
+        sys.modules.update(before)
+
+
+def _loaded(package: str) -> dict[str, ModuleType]:
+    return {name: module for name, module in sys.modules.items() if name.partition(".")[0] == package}
 
 
 def _settings() -> dict[str, str | None]:
