@@ -7,15 +7,15 @@ from pathlib import Path
 
 import msgspec
 
-from kling_dsl.compiler import Compilation, Options, Session
+from kling_dsl.compiler import Compilation
 from kling_dsl.diagnostics import Diagnostic
 from kling_dsl.harness import comparing
 from kling_dsl.harness.console import Shell, type_block
-from kling_dsl.harness.markdown import Block
+from kling_dsl.harness.films import Ask, Bench
 from kling_dsl.harness.pages import Example, File, Saying, Scene
 from kling_dsl.harness.stand_ins import make_media, named_media
-from kling_dsl.project import find_project
-from kling_dsl.sheets import Profiles
+from kling_dsl.reports.markdown import Block
+from kling_dsl.reports.pages import slugs
 
 DIAGNOSTICS = "diagnostics"
 HOME = "/films"
@@ -68,24 +68,16 @@ def write_file(folder: Path, name: str, text: str) -> None:
             (folder / path).write_bytes(make_media(path))
 
 
-def compile_example(example: Example, folder: Path, *, main: str) -> tuple[Compilation, tuple[Diagnostic, ...]]:
-    """Compile a film of an example with what the example needs from the command line; give all that is reported."""
-    project = find_project(folder / main)
-    profiles = Profiles.of(project.sheets())
-    options = Options(
-        model=example.model,
-        default_model=project.settings.models.default,
-        values=example.parameters,
-        data=example.data,
-        lints=project.settings.lints,
-        words_per_second=project.settings.speech.words_per_second,
-    )
-    compilation = Session(profiles).compile(main, project.world(), options)
-    return compilation, (*project.diagnostics, *profiles.diagnostics, *compilation.diagnostics)
+def run_film(folder: Path, main: str, ask: Ask) -> tuple[Compilation, tuple[Diagnostic, ...]]:
+    """Compile the film `main` of a folder, and judge its EXPECT lines; return all that is reported with it."""
+    bench = Bench.at(folder / main, ask)
+    outcome = bench.judge_all(bench.compile(main))
+    failed = (d for verdict in outcome.verdicts if verdict.outcome == "failed" for d in verdict.diagnostics)
+    return outcome.compilation, (*bench.project.find_unknown_lints(slugs()), *outcome.diagnostics, *failed)
 
 
 def _compare(example: Example, scene: Scene, folder: Path) -> Iterator[Difference]:
-    compilation, found = compile_example(example, folder, main=example.main)
+    compilation, found = run_film(folder, example.main, _ask(example))
     for saying in scene.sayings:
         shown = saying.block.text
         said = _say(saying, compilation, found)
@@ -118,7 +110,11 @@ def _say(saying: Saying, compilation: Compilation, found: tuple[Diagnostic, ...]
 
 def _hold_to_the_same(example: Example, file: File, folder: Path) -> Iterator[Difference]:
     """Compare the requests of two films, whatever their clips are called and in which order they stand."""
-    films = [compile_example(example, folder, main=name)[0] for name in (file.same, file.name)]
+    films = [run_film(folder, name, _ask(example))[0] for name in (file.same, file.name)]
     prints = [sorted(film.fingerprints.values()) for film in films]
     if any(film.failed for film in films) or prints[0] != prints[1]:
         yield Difference(file.block, "", "", reason=f"its requests are not those of {file.same}")
+
+
+def _ask(example: Example) -> Ask:
+    return Ask(example.model, example.parameters, example.data)

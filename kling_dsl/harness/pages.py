@@ -6,7 +6,7 @@ import shlex
 
 import msgspec
 
-from kling_dsl.harness.markdown import Block, MarkdownError, split_markdown
+from kling_dsl.reports.markdown import Block, MarkdownError, split_markdown
 
 MAIN_FILE = "film.kling"
 """The name of a film whose block gives none."""

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from kling_dsl.harness.examples import Difference, run_example
-from kling_dsl.harness.markdown import split_markdown
 from kling_dsl.harness.pages import Example, PageError, read_examples
 from kling_dsl.pytest_plugin.shell import UnknownCommand, run_command
+from kling_dsl.reports.markdown import split_markdown
 
 
 class PageFailure(Exception):

@@ -9,6 +9,7 @@ import msgspec
 
 from kling_dsl.diagnostics import Severity
 from kling_dsl.reports.escaping import visible_lines
+from kling_dsl.reports.markdown import Block, MarkdownError, split_markdown
 from kling_dsl.reports.palette import PLAIN, Palette
 from kling_dsl.resources import specs_path
 
@@ -19,7 +20,6 @@ _SLUG = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _LAID_OUT = re.compile(r"[ \t]|[#|>]|[-*] |[0-9]+\. ")
 """How a line begins that is no running text: an indented one, a heading, a table, a list."""
 _VERDICT = re.compile(r"(error|warning|note): (\S.*)")
-_FENCE = re.compile(r"(`{3,})([^`]*)")
 _EXPECTED = re.compile(r"(?:(?P<file>[^\s:]+):)?(?P<line>\d+):(?P<column>\d+) (?P<slug>[a-z0-9-]+)")
 
 
@@ -63,14 +63,6 @@ class Page(msgspec.Struct, frozen=True):
     examples: tuple[Example, ...]
 
 
-class Block(msgspec.Struct, frozen=True):
-    """A fenced block: the words after its fence, its text, and the page line where that text begins."""
-
-    info: str
-    text: str
-    line: int
-
-
 def slugs() -> tuple[str, ...]:
     """Return the slugs that have a page, sorted."""
     return tuple(sorted(path.stem for path in specs_path("diagnostics").glob("*.md") if _SLUG.fullmatch(path.stem)))
@@ -92,7 +84,7 @@ def parse_page(text: str, slug: str) -> Page:
     verdict = _VERDICT.fullmatch(lines[2]) if len(lines) > 2 else None
     if verdict is None:
         raise PageError(f"{slug}:3: the third line must be 'error: title', 'warning: title' or 'note: title'")
-    return Page(slug, verdict[2], cast("Severity", verdict[1]), text, _examples(lines, slug))
+    return Page(slug, verdict[2], cast("Severity", verdict[1]), text, _examples(text, slug))
 
 
 def title_of(text: str) -> str:
@@ -109,7 +101,7 @@ def render_page(page: Page, *, palette: Palette = PLAIN, width: int = 120) -> st
     import textwrap
 
     out: list[str] = []
-    for piece in _joined(_pieces(visible_lines(page.text).split("\n"), page.slug)):
+    for piece in _joined(_pieces(visible_lines(page.text), page.slug)):
         if isinstance(piece, Block):
             words = piece.info.split()
             caption = next((word.removeprefix("file=") for word in words if word.startswith("file=")), "")
@@ -127,7 +119,7 @@ def render_page(page: Page, *, palette: Palette = PLAIN, width: int = 120) -> st
     return "\n".join(out).rstrip("\n") + "\n"
 
 
-def _joined(pieces: list[str | Block]) -> list[str | Block]:
+def _joined(pieces: tuple[str | Block, ...]) -> list[str | Block]:
     """Return the pieces with the lines of each paragraph in one; lists and tables stay as they are laid out."""
     joined: list[str | Block] = []
     for piece in pieces:
@@ -140,31 +132,19 @@ def _joined(pieces: list[str | Block]) -> list[str | Block]:
     return joined
 
 
-def _pieces(lines: list[str], slug: str) -> list[str | Block]:
-    """Return the page's lines, each fenced block in one piece."""
-    pieces: list[str | Block] = []
-    at = 0
-    while at < len(lines):
-        fence = _FENCE.fullmatch(lines[at])
-        if fence is None:
-            pieces.append(lines[at])
-            at += 1
-            continue
-        end = next((end for end in range(at + 1, len(lines)) if lines[end].rstrip() == fence[1]), None)
-        if end is None:
-            raise PageError(f"{slug}:{at + 1}: this block is never closed")
-        body = lines[at + 1 : end]
-        pieces.append(Block(fence[2].strip(), "".join(f"{line}\n" for line in body), at + 2))
-        at = end + 1
-    return pieces
+def _pieces(text: str, slug: str) -> tuple[str | Block, ...]:
+    try:
+        return split_markdown(text)
+    except MarkdownError as problem:
+        raise PageError(f"{slug}:{problem}") from None
 
 
-def _examples(lines: list[str], slug: str) -> tuple[Example, ...]:
+def _examples(text: str, slug: str) -> tuple[Example, ...]:
     """Return the films under `## Wrong` and `## Right`; a page needs at least one of each."""
     examples: list[Example] = []
     kind: Literal["wrong", "right"] | None = None
     film: list[Block] = []
-    for piece in _pieces(lines, slug):
+    for piece in _pieces(text, slug):
         starts = isinstance(piece, Block) and _is_film(piece)
         if film and kind and (starts or (isinstance(piece, str) and piece.startswith("#"))):
             examples.append(_example(kind, film, slug))
@@ -205,7 +185,7 @@ def _example(kind: Literal["wrong", "right"], blocks: list[Block], slug: str) ->
     info = _info(film, slug)
     main = info.name or MAIN_FILE
     files = {main: film.text}
-    lists = [block for block in blocks[1:] if block.info.split()[:1] == ["diagnostics"]]
+    lists = [block for block in blocks[1:] if block.kind == "diagnostics"]
     for block in blocks[1:]:
         if block in lists:
             continue
