@@ -18,18 +18,24 @@ import pytest
 
 from kling_dsl import __version__
 from kling_dsl.cli.verbs import COMMANDS
+from kling_dsl.harness.console import type_block
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
+LANGUAGE = (ROOT / "specs" / "language").glob("[0-9]*.md")
 UPDATE = os.environ.get("KLING_UPDATE_GOLDEN") == "1"
 PAGES = sorted(
     path
-    for path in (*ROOT.glob("*.md"), *(ROOT / "benchmarks").glob("*.md"), *(ROOT / "specs").rglob("README.md"))
+    for path in (
+        *ROOT.glob("*.md"),
+        *(ROOT / "benchmarks").glob("*.md"),
+        *(ROOT / "specs").rglob("README.md"),
+        *LANGUAGE,
+    )
     if path.is_file()
 )
 FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 PIECE = re.compile(rf"{FENCE.pattern}|^<!-- in (?P<folder>\S+) -->$", re.MULTILINE | re.DOTALL)
-LEFT_OUT = "…"
 
 
 def run(command: str, folder: Path) -> tuple[int, str]:
@@ -76,26 +82,8 @@ class Reader:
         return piece[0]
 
     def _type(self, block: str) -> str:
-        shown = ""
-        for part in re.split(r"^(?=\$ )", block, flags=re.MULTILINE):
-            if not part:
-                continue
-            command, _, expected = part.partition("\n")
-            shown += f"{command}\n"
-            if command.startswith("$ cd "):
-                self.folder /= command.removeprefix("$ cd ")
-            else:
-                shown += leave_out(run(command.removeprefix("$ "), self.folder)[1], like=expected)
+        shown, self.folder = type_block(block, self.folder, run)
         return shown
-
-
-def leave_out(printed: str, *, like: str) -> str:
-    """Return what was printed with as little of it as is shown: some first lines, and the last paragraph."""
-    shown = like.splitlines()
-    if LEFT_OUT not in shown:
-        return printed
-    head = printed.splitlines()[: shown.index(LEFT_OUT)]
-    return "\n".join([*head, LEFT_OUT, *printed.rpartition("\n\n")[2].splitlines()]) + "\n"
 
 
 def test_the_readme_shows_what_happens(tmp_path: Path) -> None:
