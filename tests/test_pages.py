@@ -90,7 +90,9 @@ def project(tmp_path: Path) -> Path:
 def test_a_failing_block_is_told_with_file_line_heading_and_difference(project: Path) -> None:
     code, told = run_pytest(project)
     assert code == 1
+    # The README is no page, since no setting names it.
     assert "3 failed" in told
+    assert "README" not in told
     assert "Traceback" not in told
     for words in (
         "pages/rain.md:12: A door: what the block `prompt door` shows (-) is not what is (+)",
@@ -122,12 +124,6 @@ def test_update_golden_puts_blocks_right_and_leaves_the_rest(project: Path) -> N
     )
     assert page.read_text(encoding="utf-8") == expected
     assert run_pytest(project)[0] == 0
-
-
-def test_nothing_is_a_page_that_is_not_named(project: Path) -> None:
-    (project / "pytest.ini").unlink()
-    code, told = run_pytest(project)
-    assert code == 5, told
 
 
 @pytest.mark.parametrize(
