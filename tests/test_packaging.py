@@ -98,7 +98,7 @@ def test_the_wheel_holds_the_program_and_what_it_reads(wheel: Path) -> None:
 
 def test_every_folder_of_specs_is_shipped_or_kept_back_on_purpose() -> None:
     folders = {path.name for path in (ROOT / "specs").iterdir() if path.is_dir() and path.name != "__pycache__"}
-    assert folders == {*SHIPPED, "examples"}
+    assert folders == {*SHIPPED, "examples", "language"}
 
 
 def test_the_version_stands_in_one_place(wheel: Path) -> None:

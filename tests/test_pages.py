@@ -12,6 +12,7 @@ import pytest
 from kling_dsl.harness.comparing import fold_prompt, project_json
 from kling_dsl.harness.console import leave_out, type_block
 from kling_dsl.harness.pages import PageError, read_examples
+from kling_dsl.harness.stand_ins import MissingExtra, make_media
 
 PAGE = """\
 # Rain
@@ -203,3 +204,9 @@ def test_a_prompt_may_be_wrapped_and_keeps_its_paragraphs() -> None:
     assert fold_prompt(wrapped, "Rain on the door.\n\nThen snow.") == wrapped
     assert fold_prompt(wrapped, "Rain on the door. Then snow.") == "Rain on the door. Then snow.\n"
     assert fold_prompt("", "rain " * 30 + "ends") == "rain " * 19 + "rain\n" + "rain " * 10 + "ends\n"
+
+
+def test_a_page_with_pictures_says_which_extra_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'kling-dsl\[media\]'"):
+        make_media("refs/never-made-before.png")

@@ -15,6 +15,10 @@ _ABSENT = "missing"
 """How the name of a file begins that is not made."""
 
 
+class MissingExtra(Exception):
+    """The packages are not there with which pictures and videos are made."""
+
+
 def named_media(name: str, text: str) -> Iterator[str]:
     """Yield the media files under a `refs/` that a text called `name` speaks of, from the example's folder."""
     for match in _MEDIA.finditer(text):
@@ -25,7 +29,18 @@ def named_media(name: str, text: str) -> Iterator[str]:
 
 @cache
 def make_media(path: str) -> bytes:
-    """Return the content of a picture or a video: one of its own for each path, but for the names that bring a fault."""
+    """Return the content of a picture or a video: one of its own for each path, but for the names that bring a fault.
+
+    Raises MissingExtra without Pillow or PyAV.
+    """
+    try:
+        return _make(path)
+    except ImportError as problem:
+        needs = "the pictures of a page need Pillow and PyAV: pip install 'kling-dsl[media]'"
+        raise MissingExtra(needs) from problem
+
+
+def _make(path: str) -> bytes:
     name = posixpath.basename(path)
     if name in _FAULTY:
         return _FAULTY[name]()

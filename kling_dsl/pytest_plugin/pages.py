@@ -11,6 +11,7 @@ import pytest
 
 from kling_dsl.harness.examples import Difference, run_example
 from kling_dsl.harness.pages import Example, PageError, read_examples
+from kling_dsl.harness.stand_ins import MissingExtra
 from kling_dsl.pytest_plugin.shell import UnknownCommand, run_command
 from kling_dsl.reports.markdown import split_markdown
 
@@ -60,7 +61,7 @@ class PageItem(pytest.Item):
         with tempfile.TemporaryDirectory(prefix="kling-page-") as folder:
             try:
                 differences = run_example(self.example, Path(folder), shell=run_command)
-            except UnknownCommand as problem:
+            except (UnknownCommand, MissingExtra) as problem:
                 raise PageFailure(f"{self._where(self.example.line)}: {problem}") from None
         if not differences:
             return
