@@ -138,6 +138,7 @@ def test_update_golden_puts_blocks_right_and_leaves_the_rest(project: Path) -> N
         ("```kling colour=red\n```\n", 1, "knows no colour="),
         ("```kling set\n```\n", 1, "needs a name=value"),
         ("```kling main=a.kling main=b.kling\n```\n", 1, "given twice"),
+        ("```kling\n```\n\n```kling file=film.kling\n```\n", 4, "film.kling is written twice"),
     ],
 )
 def test_a_block_that_is_no_test_is_refused(page: str, line: int, reason: str) -> None:
@@ -156,6 +157,12 @@ def test_an_example_ends_before_the_next_film_and_before_a_heading_as_high_as_it
         ("C", 10, "", 2),
         ("E", 16, "film.kling", 1),
     ]
+
+
+def test_a_file_that_is_written_again_begins_another_scene() -> None:
+    film, again, said = "```kling\n```\n", "```kling file=film.kling\n```\n", "```diagnostics\n```\n"
+    [example] = read_examples(film + said + again + said)
+    assert [(len(scene.files), len(scene.sayings)) for scene in example.scenes] == [(1, 1), (1, 1)]
 
 
 def test_options_of_a_film_are_those_of_the_command_line() -> None:

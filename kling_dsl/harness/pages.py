@@ -41,7 +41,10 @@ class Saying(msgspec.Struct, frozen=True):
 
 
 class Scene(msgspec.Struct, frozen=True):
-    """A stretch of an example: its files are written, its sayings are compared, then its commands are run."""
+    """A stretch of an example: its files are written, its sayings are compared, then its commands are run.
+
+    The next one begins behind the commands, and where a file is written again of which something was said.
+    """
 
     files: tuple[File, ...]
     sayings: tuple[Saying, ...]
@@ -121,6 +124,11 @@ def _example(heading: str, blocks: list[Block]) -> Example:
             scenes.append(Scene(tuple(files), tuple(sayings), block))
             files, sayings = [], []
         elif file := _file(block):
+            if any(other.name == file.name for other in files):
+                if not sayings:
+                    raise PageError(block.line - 1, f"{file.name} is written twice, and nothing is said of the first")
+                scenes.append(Scene(tuple(files), tuple(sayings), None))
+                files, sayings = [], []
             files.append(file)
         else:
             sayings.append(_saying(block))
