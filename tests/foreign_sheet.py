@@ -1,4 +1,4 @@
-"""A model sheet of an imagined house, unlike the provider's own wherever the format allows, and helpers to read it."""
+"""Model sheets of imagined houses, unlike the provider's own wherever the format allows, and helpers to read them."""
 
 from __future__ import annotations
 
@@ -144,6 +144,220 @@ confidence = "high"
 source = "page"
 sizes = { "21:9" = [1680, 720], "16:9" = [1280, 720] }
 """
+
+WIDE = """
+format = 1
+name = "wide-film"
+title = "Wide Film 1"
+endpoint = "wide-house/film/reference-to-video"
+
+[sources.page]
+title = "The house's page"
+url = "https://wide.example/film"
+date = "2026-10-01"
+
+[fields.text]
+type = "string"
+role = "prompt"
+max_characters = 300
+source = "page"
+
+[fields.scenes]
+type = "list"
+role = "shots"
+min_items = 2
+max_items = 4
+source = "page"
+[fields.scenes.items]
+type = "object"
+source = "page"
+[fields.scenes.items.fields.text]
+type = "string"
+role = "shot-prompt"
+required = true
+max_characters = 200
+source = "page"
+[fields.scenes.items.fields.length]
+type = "integer"
+role = "shot-duration"
+send = "always"
+default = 4
+values = [2, 4, 8]
+source = "page"
+
+[fields.figures]
+type = "list"
+role = "elements"
+min_items = 2
+max_items = 5
+source = "page"
+[fields.figures.items]
+type = "object"
+source = "page"
+[fields.figures.items.fields.face]
+type = "string"
+role = "element-front"
+media = "image"
+required = true
+source = "page"
+[fields.figures.items.fields.sides]
+type = "list"
+role = "element-angles"
+min_items = 2
+max_items = 4
+source = "page"
+[fields.figures.items.fields.sides.items]
+type = "string"
+media = "image"
+source = "page"
+[fields.figures.items.fields.tone]
+type = "string"
+role = "element-voice"
+max_characters = 20
+source = "page"
+
+[fields.first]
+type = "string"
+role = "start-frame"
+media = "image"
+source = "page"
+
+[fields.last]
+type = "string"
+role = "end-frame"
+media = "image"
+source = "page"
+
+[fields.length]
+type = "string"
+role = "duration"
+send = "always"
+default = "8"
+values = ["4", "8", "12", "16"]
+source = "page"
+
+[fields.shape]
+type = "string"
+role = "aspect"
+values = ["16:9", "4:3"]
+source = "page"
+
+[fields.sound]
+type = "boolean"
+role = "audio"
+source = "page"
+
+[fields.grain]
+type = "integer"
+attribute = "grain"
+min = 1
+max = 9
+source = "page"
+
+[fields.speed]
+type = "number"
+attribute = "speed"
+required = true
+min = 0.5
+max = 2
+source = "page"
+
+[fields.stock]
+type = "string"
+attribute = "stock"
+max_characters = 12
+source = "page"
+
+[fields.strict]
+type = "boolean"
+attribute = "strict"
+source = "page"
+
+[[rules]]
+kind = "exactly-one"
+slug = "text-or-scenes"
+of = ["text", "scenes"]
+confidence = "certain"
+source = "page"
+because = "one of the two tells the clip"
+
+[[rules]]
+kind = "sum-equals"
+slug = "scenes-fill-the-length"
+of = "scenes.length"
+total = "length"
+confidence = "certain"
+source = "page"
+because = "the scenes last as long as the clip"
+
+[[rules]]
+kind = "excludes"
+slug = "frame-or-figures"
+field = "first"
+others = ["figures", "strict"]
+confidence = "certain"
+source = "page"
+because = "a first frame shows its own figures"
+
+[[rules]]
+kind = "requires"
+slug = "last-needs-help"
+field = "last"
+needs = ["first", "grain"]
+confidence = "certain"
+source = "page"
+because = "a last frame needs something to come from"
+
+[[rules]]
+kind = "at-most"
+slug = "few-voices"
+counts = { "figures.tone" = 2, figures = 1 }
+noun = "voices and figures"
+max = 6
+given = ["sound"]
+confidence = "certain"
+source = "page"
+because = "voices are dear where there is sound"
+
+[[prices]]
+usd_per_second = 0.05
+given = ["figures.tone", "sound"]
+confidence = "certain"
+source = "page"
+
+[[prices]]
+usd_per_second = 0.033
+when = { length = "16" }
+confidence = "certain"
+source = "page"
+
+[[prices]]
+usd_per_second = 0.04
+confidence = "certain"
+source = "page"
+
+[prompt]
+element = "<figure {n}>"
+order = ["action", "camera", "heading", "look"]
+source = "page"
+
+[media.image]
+kinds = ["png"]
+max_bytes = 1000000
+min_width = 100
+min_height = 100
+min_aspect = 0.5
+max_aspect = 2
+source = "page"
+
+[output]
+container = "mp4"
+frames_per_second = 30
+confidence = "high"
+source = "page"
+sizes = { "16:9" = [1280, 720], "4:3" = [960, 720] }
+"""
+"""A sheet that states what no other does: closed sets of lengths, least numbers of items, required parts of items."""
 
 FILE = "models/lumen-film.toml"
 

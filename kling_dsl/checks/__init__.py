@@ -13,6 +13,7 @@ from kling_dsl.checks.fields import (
     check_shot_count,
     check_taken,
     check_values,
+    check_voice,
 )
 from kling_dsl.checks.film import Named, check_budget, check_chains, check_ids, check_repeats, check_unused
 from kling_dsl.checks.media import check_angles, check_picture, check_presence, check_shared_pictures, check_video
@@ -29,6 +30,10 @@ FIELD_CHECKS: tuple[Callable[[ir.Request, Profile], Iterator[Diagnostic]], ...] 
     check_taken,
 )
 """What is asked of every request, one sheet field at a time, besides its lengths and those of its prompts."""
+
+
+REFERENCE_CHECKS: tuple[Callable[[ir.Reference, Profile], Iterator[Diagnostic]], ...] = (check_angles, check_voice)
+"""What is asked of every reference for each model that may read it, its files apart."""
 
 
 class FieldBook:
@@ -67,6 +72,7 @@ class FieldBook:
 
 __all__ = [
     "FIELD_CHECKS",
+    "REFERENCE_CHECKS",
     "Bought",
     "FieldBook",
     "Named",
@@ -75,7 +81,6 @@ __all__ = [
     "Script",
     "Seen",
     "Stated",
-    "check_angles",
     "check_budget",
     "check_chains",
     "check_ids",

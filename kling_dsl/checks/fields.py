@@ -55,16 +55,15 @@ def check_fractions(request: ir.Request, price_at: PriceAt) -> Iterator[Diagnost
 
 
 def check_length(request: ir.Request, profile: Profile, price_at: PriceAt) -> Iterator[Diagnostic]:
-    """Report a clip, or a shot in one, that is shorter or longer than the model makes."""
+    """Report a clip, or a shot in one, that lasts as the model makes none: too short, too long, or between its lengths."""
     field = profile.paths[profile.roles["duration"]]
-    low, high = field.min or 0, field.max
     seconds = request.seconds
-    if seconds < low or (high is not None and seconds > high):
-        nearest = int(low) if seconds < low else int(high or 0)
+    nearest = _nearest_length(seconds, field)
+    if nearest != seconds:
         what = f'the CLIP "{request.id}"' if request.multi else f'the shot "{request.id}"'
         yield error(
             "clip-length-limit",
-            f"{what} lasts {seconds} s, and {profile.name} makes {low} to {high} s",
+            f"{what} lasts {seconds} s, and {profile.name} makes {_lengths(field)} s",
             request.span,
             notes=(basis(profile, field),),
             hint=f"the nearest length is {nearest}s{_for_price(price_at(nearest), '')}"
@@ -73,14 +72,30 @@ def check_length(request: ir.Request, profile: Profile, price_at: PriceAt) -> It
     if request.multi and "shot-duration" in profile.roles:
         field = profile.paths[profile.roles["shot-duration"]]
         for shot in request.shots:
-            if shot.seconds < (field.min or 0) or (field.max is not None and shot.seconds > field.max):
+            if _nearest_length(shot.seconds, field) != shot.seconds:
                 yield error(
                     "shot-length-limit",
-                    f'the shot "{shot.id}" lasts {shot.seconds} s, and in a CLIP {profile.name} makes {field.min} to {field.max} s',
+                    f'the shot "{shot.id}" lasts {shot.seconds} s, and in a CLIP {profile.name} makes {_lengths(field)} s',
                     shot.span,
                     notes=(basis(profile, field),),
                     hint="change its length",
                 )
+
+
+def _nearest_length(seconds: int, field: Field) -> int:
+    """Return the seconds that a field takes which are nearest: those given, where it takes them."""
+    if field.values:
+        return min((int(value) for value in field.values), key=lambda value: abs(value - seconds))
+    low, high = field.min or 0, field.max
+    return int(low) if seconds < low else int(high) if high is not None and seconds > high else seconds
+
+
+def _lengths(field: Field) -> str:
+    """Return the seconds that a field takes, in words."""
+    if field.values:
+        *most, last = [str(value) for value in field.values]
+        return f"{', '.join(most)} or {last}" if most else last
+    return f"{field.min or 0} to {field.max}"
 
 
 def _for_price(price: Decimal | None, what: str) -> str:
@@ -88,7 +103,7 @@ def _for_price(price: Decimal | None, what: str) -> str:
 
 
 def check_shot_count(request: ir.Request, profile: Profile) -> Iterator[Diagnostic]:
-    """Report a CLIP with more shots than the model cuts, or a CLIP for a model that makes none."""
+    """Report a CLIP with more shots than the model cuts, or fewer, or a CLIP for a model that makes none."""
     if not request.multi:
         return
     path = profile.roles.get("shots")
@@ -111,6 +126,14 @@ def check_shot_count(request: ir.Request, profile: Profile) -> Iterator[Diagnost
             notes=(basis(profile, field),),
             hint="split it into two CLIPs: the price is by the second, so grouping saves nothing",
         )
+    elif field.min_items is not None and count < field.min_items:
+        yield error(
+            "list-length",
+            f'the CLIP "{request.id}" has {count} shot{"s" * (count > 1)}, and {profile.name} cuts {field.min_items} at least',
+            request.span,
+            notes=(basis(profile, field),),
+            hint="add a shot, or write it without CLIP and END CLIP",
+        )
 
 
 def check_values(request: ir.Request, profile: Profile) -> Iterator[Diagnostic]:
@@ -125,6 +148,31 @@ def check_values(request: ir.Request, profile: Profile) -> Iterator[Diagnostic]:
         yield from _check_value(
             keyword, given, profile.fields[name], profile, request.places.get(keyword, request.span)
         )
+
+
+def check_voice(reference: ir.Reference, profile: Profile) -> Iterator[Diagnostic]:
+    """Report a voice that is sent and that the model's field does not take."""
+    inside = reference.front is not None or reference.video is not None
+    path = profile.roles.get("element-voice") if inside else profile.roles.get("voices")
+    if not reference.voice or path is None:
+        return
+    field = profile.paths[path].items or profile.paths[path]
+    if field.values and reference.voice not in field.values:
+        problem, hint = "it takes no other than its own", f"it takes {', '.join(str(value) for value in field.values)}"
+    elif field.max_characters is not None and len(reference.voice) > field.max_characters:
+        problem, hint = (
+            f"it reads {field.max_characters:,} characters at most",
+            "look the id up where the voice was made",
+        )
+    else:
+        return
+    yield error(
+        "value-not-taken",
+        f'the voice of {reference.name} is "{reference.voice}", which {profile.name} does not take: {problem}',
+        reference.span,
+        notes=(basis(profile, field),),
+        hint=hint,
+    )
 
 
 def check_taken(request: ir.Request, profile: Profile) -> Iterator[Diagnostic]:

@@ -46,6 +46,14 @@ def check_angles(reference: ir.Reference, profile: Profile) -> Iterator[Diagnost
             notes=(_basis(profile, field.source),),
             hint=f"drop {count - field.max_items} of them",
         )
+    elif field.min_items is not None and count < field.min_items:
+        yield error(
+            "list-length",
+            f"{reference.name} has {count} angle{'s' * (count > 1)}, and {profile.name} takes {field.min_items} at least",
+            reference.angles[0].span,
+            notes=(_basis(profile, field.source),),
+            hint="add `angles:` with more pictures, separated by commas",
+        )
 
 
 def check_picture(file: ir.File, media: Media, profile: Profile) -> Iterator[Diagnostic]:

@@ -50,9 +50,10 @@ class MediaBook:
         return all(world.media(path) == found for path, found in self.facts.items())
 
     def check_reference(self, reference: ir.Reference, profiles: Iterable[Profile]) -> Iterator[Diagnostic]:
-        """Report what is wrong with the files of a reference for any of the models."""
+        """Report what is wrong with a reference and its files for any of the models."""
         models = tuple(profiles)
-        yield from _first_of_each(d for profile in models for d in checks.check_angles(reference, profile))
+        told = (check(reference, profile) for profile in models for check in checks.REFERENCE_CHECKS)
+        yield from _first_of_each(diagnostic for found in told for diagnostic in found)
         for medium in dict.fromkeys(reference.media):
             if isinstance(medium, ir.File):
                 yield from self.check_file(medium, models, video=medium is reference.video)

@@ -13,7 +13,7 @@ import msgspec
 
 from kling_dsl.calls import shape_of, values_at
 from kling_dsl.costs import Pricer
-from kling_dsl.profiles import Field, Profile, SumEquals
+from kling_dsl.profiles import Field, Profile, SumEquals, TotalSeconds
 from kling_dsl.sandbox.mistakes import Mistake, Place, check_media
 from kling_dsl.sheets.schema import json_schema
 from kling_dsl.world import Media
@@ -82,6 +82,7 @@ class Judge:
             yield from problems
             return
         yield from self._check_sums(arguments)
+        yield from self._check_lengths(arguments)
         yield from self._check_tags(arguments)
         for place, kind, address in _addresses(given, self.profile.fields, ("body",)):
             yield from self._check_address(place, kind, address)
@@ -95,6 +96,18 @@ class Judge:
             if parts and totals and sum(map(int, parts)) != int(totals[0]):
                 words = f"the shots last {sum(map(int, parts))} seconds together, and {rule.total} is {totals[0]}"
                 yield Mistake(("body", rule.total), words, "value_error", totals[0])
+
+    def _check_lengths(self, arguments: dict[str, Any]) -> Iterator[Mistake]:
+        """Yield rules on how long the videos are together; one that is not ours is never fetched, and counts nothing."""
+        for rule in self.profile.rules:
+            if not isinstance(rule, TotalSeconds) or rule.severity != "error":
+                continue
+            found = [self._find_media(address) for address in values_at(arguments, rule.of)]
+            lengths = [Decimal(str(media.seconds)) for media in found if isinstance(media, Media) and media.seconds]
+            total = sum(lengths, Decimal(0))
+            if lengths and not (rule.min or 0) <= total <= (total if rule.max is None else rule.max):
+                words = f"the videos of {rule.of} last {total} seconds together: {rule.because}"
+                yield Mistake(("body", rule.of), words, "value_error")
 
     def _check_tags(self, arguments: dict[str, Any]) -> Iterator[Mistake]:
         for path in ("prompt", "shot-prompt"):
