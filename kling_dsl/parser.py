@@ -51,6 +51,7 @@ _CUT = re.compile(
 )
 _OPENING = re.compile(r"\n+|[ \t]*(?:\#[^\n]*|\[\[(?:(?!\]\])[\s\S])*\]\][ \t]*)?\n")
 _NOTE = re.compile(r"^[ \t]*\#[^\n]*|\\\[\[|\[\[", re.MULTILINE)
+_COMMENT = re.compile(r"(?<=\n)[ \t]*#[^\n]*")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
@@ -123,6 +124,8 @@ def _read_block(text: str, rule: str) -> _Draft:
         pieces = [slips.Piece(t.type, str(t), (t.line or 1) - 1, t.column or 1) for t in tokens]
     else:
         pieces = [_unmasked(token, text) for token in tokens]
+    if "#" in text:
+        pieces = [_without_comments(piece, token) for piece, token in zip(pieces, tokens, strict=True)]
     return _Draft(text, rule, pieces, found)
 
 
@@ -130,6 +133,14 @@ def _unmasked(token: Token, text: str) -> slips.Piece:
     """Return the piece of a token from a block with notes, whose lines the lexer could not count."""
     start, end = token.start_pos or 0, token.end_pos or 0
     return slips.Piece(token.type, text[start:end], text.count("\n", 0, start), start - text.rfind("\n", 0, start))
+
+
+def _without_comments(piece: slips.Piece, token: Token) -> slips.Piece:
+    """Return a piece with the comments among its lines blanked, places kept; inside a note, which the token hides, is none."""
+    text = piece.text
+    for match in _COMMENT.finditer(token):
+        text = f"{text[: match.start()]}{' ' * len(match[0])}{text[match.end() :]}"
+    return piece if text is piece.text else piece._replace(text=text)
 
 
 def _build_block(draft: _Draft) -> nodes.Block:
