@@ -29,7 +29,8 @@ _OTHER_CASE = Rare(
     r"|(?P<test>expect)[ \t][^\n]*[<>=$]"
     r"|(?P<heading>int\.?/ext\.|i/e\.|int\.|ext\.|est\.)[ \t])"
 )
-NOTE = Rare(r"\[\[.*?\]\]", re.DOTALL)
+NOTE = Rare(r"(?<!\\)(?<!\\\[)\[\[.*?\]\]", re.DOTALL)
+"""A note; brackets after a backslash are meant as they stand."""
 
 
 class Piece(NamedTuple):

@@ -19,6 +19,7 @@ MAX_IMPORT_DEPTH = 50
 """Deeper than any cast file needs; bounds what a link that leads back into its own folder can ask for."""
 
 _MARKS = ("{{", "{%", "{#")
+_NOTE = re.compile(r"^[ \t]*\[\[(?:(?!\]\])[\s\S])*\]\][ \t]*$", re.MULTILINE)
 _GIVEN = re.compile(r"(Param|Data)[ \t]+([^\W\d]\w*)[ \t]*:[ \t]*(.*?)[ \t]*\Z")
 
 
@@ -209,6 +210,8 @@ def _with_plain_ends(content: str) -> str:
 def _title_lines(text: str) -> list[tuple[int, str]]:
     """Return the numbered lines of a title page as they stand before templates are expanded."""
     lines: list[tuple[int, str]] = []
+    # A note on lines of its own is as good as a comment, before the title page and in it.
+    text = _NOTE.sub(lambda note: "\n".join("#" * (note[0].count("\n") + 1)), text)
     for number, line in enumerate(text.split("\n"), 1):
         bare = line.strip()
         if not bare and lines:

@@ -13,6 +13,7 @@ from kling_dsl import ir, nodes, spelling
 from kling_dsl.diagnostics import Diagnostic, Note, error, rewrite, warning
 from kling_dsl.lowering.values import Report, read_names, read_picture, spot
 from kling_dsl.patterns import Rare
+from kling_dsl.slips import NOTE
 from kling_dsl.vocabulary import DEFINITION_KEYS, MAX_NAME_CHARACTERS
 
 _LETTERS = re.compile(rf"\w{{0,{MAX_NAME_CHARACTERS}}}")
@@ -215,8 +216,8 @@ def _describe(node: nodes.Definition, report: Report) -> str:
     for part in node.body:
         if not isinstance(part, nodes.Passage):
             continue
-        raw = re.sub(r"\[\[.*?\]\]", " ", part.raw, flags=re.DOTALL)
-        if match := _MENTION().search(part.raw):
+        raw = NOTE().sub(lambda note: " " * len(note[0]), part.raw)
+        if match := _MENTION().search(raw):
             report(
                 error(
                     "reference-in-description",
@@ -225,7 +226,7 @@ def _describe(node: nodes.Definition, report: Report) -> str:
                     hint="write the name without @, or @@ for the character itself",
                 )
             )
-        words.append(re.sub(r"(?m)^[ \t]*!", "", raw).replace("@@", "@").replace("\\#", "#"))
+        words.append(re.sub(r"(?m)^[ \t]*!", "", raw).replace("@@", "@").replace("\\#", "#").replace("\\[[", "[["))
     return " ".join(" ".join(words).split()).rstrip(".")
 
 
