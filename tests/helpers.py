@@ -97,6 +97,21 @@ def compile_text(
     return compile_film(FILM, world, options or Options(), profiles=profiles)
 
 
+def seen(compilation: Compilation) -> tuple[object, ...]:
+    """Return all of a compilation that anybody can see."""
+    calls = () if compilation.failed else compilation.calls
+    return (
+        compilation.diagnostics,
+        compilation.failed,
+        msgspec.json.encode([msgspec.to_builtins(call) for call in calls], enc_hook=str),
+        compilation.total_usd,
+        compilation.seconds,
+        compilation.settings,
+        compilation.files,
+        [(item.line, item.built.request.id, item.built.fingerprint) for item in compilation.items],
+    )
+
+
 def check(source: str, files: Mapping[str, str] | None = None) -> list[str]:
     """Return what a film's text reports, as `line:column slug` with the file in front where it is not the film."""
     return [place(diagnostic) for diagnostic in compile_text(source, files).diagnostics]
