@@ -14,14 +14,14 @@ LINES = (
     "MIRA: Hello.", "MIRA (low): Hello", "  there.", "NOBODY: Hi.", "CUT TO:", "@Mira waits.",
     "@Zoë and @海 and @Nobody.", "Rain falls.", "# comment", "[[note]]", "[[open", "closed]]", "!SHOT prose",
     "\\# hash", "", "", "EXPECT x", "EXPECT shot a uses @Ink", "EXPECT total <= 3", "shot d 5s", "(word:1.3) no text, 8k masterpiece stunning", "Mira without at.",
-    "<<<voice_1>>> @Element1", "{{ x }}", "{% for i in range(3) %}", "{% endfor %}", "Param x: 1", "{# remark #}", "a@b.c @@x",
+    "<<<voice_1>>> @Element1", "{{ x }}", "{% for i in range(3) %}", "{% endfor %}", "Param x: 1", "\u00a0Look: x", "\u2003", "\u2028x", "{# remark #}", "a@b.c @@x",
 )  # fmt: skip
 """Lines that a film may be made of, right and wrong."""
 
 PIECES = (
     "[[", "]]", "[[x]]", "{{", "}}", "{%", "%}", "{#", "{{ 1 }}", "@", "@@", "@Nobody", "@Mira", "#", "\\", "!", ":", "(",
     "\n", "\n\n", "\r", "\t", " ", "  look: ", "SHOT", "SHOT b 5s\n", "CLIP c\n", "END CLIP\n", "INT. X\n", "EXPECT ",
-    "import cast.kling\n", "CHARACTER X\n", "Title: x\n", "MIRA: hi\n", "<<<voice_1>>>", "5.5s", "$", "\x00", "\u202e", "é",
+    "import cast.kling\n", "CHARACTER X\n", "Title: x\n", "MIRA: hi\n", "<<<voice_1>>>", "5.5s", "$", "\x00", "\u202e", "\u00a0", "\u2028", "\x0b", "\x85", "é",
     "\u0301", "\ufeff", "\ud7ff", "\U0010ffff", "x" * 3000,
 )  # fmt: skip
 
