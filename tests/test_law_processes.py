@@ -40,7 +40,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for path, text in Layout(at).write(film).items():
             _write(root / f"drawn{at}" / path, text.encode("utf-8"))
             _write(root / f"damaged{at}" / path, changed(text, at).encode("utf-8", "replace"))
-    for at, case in enumerate(CASES[::10]):
+    for at, case in enumerate(CASES[::14]):
         for path, text in case.files.items():
             _write(root / f"case{at}" / path, text.encode("utf-8"))
     media = sorted({path for entry in CAST for paths in entry.media.values() for path in paths})

@@ -88,7 +88,7 @@ def test_any_order_of_lines_ends_in_diagnostics(lines: list[str]) -> None:
     compile_soon(world_of("\n".join(lines)))
 
 
-@seeded_examples(40)
+@seeded_examples(30)
 @given(films(), st.integers(0, 2**32))
 def test_a_film_that_was_damaged_ends_in_diagnostics(film: object, seed: int) -> None:
     texts = Layout(seed % 3).write(film)  # type: ignore[arg-type]
@@ -97,7 +97,7 @@ def test_a_film_that_was_damaged_ends_in_diagnostics(film: object, seed: int) ->
     compile_soon(MemoryWorld({**texts, FILM: text}))
 
 
-@seeded_examples(40)
+@seeded_examples(30)
 @given(st.sampled_from(CASES), st.integers(0, 2**32))
 def test_a_case_of_the_language_that_was_damaged_ends_in_diagnostics(case: object, seed: int) -> None:
     files = {"cast.kling": CAST, **case.files}  # type: ignore[attr-defined]
@@ -106,7 +106,7 @@ def test_a_case_of_the_language_that_was_damaged_ends_in_diagnostics(case: objec
     compile_soon(MemoryWorld(files))
 
 
-@seeded_examples(40)
+@seeded_examples(30)
 @given(st.integers(0, 2**32))
 def test_a_text_that_the_grammar_derives_ends_in_diagnostics(seed: int) -> None:
     text = derive(random.Random(seed))
