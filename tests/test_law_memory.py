@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
+import msgspec
 import pytest
 from commands import Project, picture
 from film_strategies import CAST_FILE, Film, Layout, films
@@ -20,7 +22,7 @@ from kling_dsl.world import Unreadable
 EDITS = 4
 """Edits of one film, each of them followed by a look."""
 OPTIONS = (Options(), Options(), Options(model="o3-pro"), Options(lints={"unused-reference": "error"}))
-PLACES = (FILM, "shared/cast.kling", "refs/ink.png", "refs/zoe.png", "refs/mira/l.png", "kling.toml", "models/x.toml")
+PLACES = (FILM, *(CAST_FILE,) * 4, "refs/ink.png", "refs/zoe.png", "refs/mira/l.png", "kling.toml", "models/x.toml")
 
 
 @seeded_examples(14)
@@ -38,8 +40,11 @@ def test_a_session_answers_like_a_fresh_one_after_any_edits(film: Film, seed: in
 
 
 def _edit(film: Film, texts: dict[str, str], chance: random.Random) -> dict[str, str]:
-    """Return the texts after an edit: another layout, a damaged file, a file that is gone, or the same again."""
-    kind = chance.randrange(5)
+    """Return the texts after an edit: another layout or title page, a damaged file, a file that is gone, or the same again."""
+    kind = chance.randrange(6)
+    if kind == 5:
+        title = {"Headings": chance.choice(("on", "off")), "Audio": chance.choice(("on", "off")), "Look": "fog"}
+        return Layout(0).write(msgspec.structs.replace(film, title=title))
     if kind == 0:
         return Layout(chance.randrange(2**32)).write(film)
     if kind == 1 and CAST_FILE in texts:
@@ -67,12 +72,18 @@ def test_a_remembered_check_answers_like_one_that_remembers_nothing(
     chance = random.Random(seed)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KLING_CACHE_DIR", str(tmp_path_factory.mktemp("cache") / "cache"))
-        for path, text in Layout(0).write(film).items():
-            project.write(path, text)
+        for path, text in _write_with_import(film, seed).items():
+            project.write(path, text.encode("utf-8"))
         for _ in range(EDITS):
             first = answer(project, film=FILM)
             assert answer(project, film=FILM) == first == fresh(project, film=FILM)
             _change_project(project, film, chance)
+
+
+def _write_with_import(film: Film, seed: int) -> dict[str, str]:
+    """Return the texts of a film in a layout that imports some of its cast."""
+    layouts = (Layout(each).write(film) for each in itertools.count(seed + 1))
+    return next(texts for texts in layouts if CAST_FILE in texts)
 
 
 def _change_project(project: Project, film: Film, chance: random.Random) -> None:
@@ -80,7 +91,7 @@ def _change_project(project: Project, film: Film, chance: random.Random) -> None
     path = chance.choice(PLACES)
     place = project.root / path
     if path == FILM:
-        project.write(path, Layout(chance.randrange(2**32)).write(film)[FILM].encode("utf-8"))
+        project.write(path, _write_with_import(film, chance.randrange(2**32))[FILM].encode("utf-8"))
         if chance.random() < 0.5:
             project.write(
                 path, changed(place.read_text(encoding="utf-8"), chance.randrange(99)).encode("utf-8", "replace")
