@@ -292,5 +292,5 @@ def _decode_text(content: bytes) -> str | Unreadable:
 def _decoded(content: bytes, kind: type[Value]) -> Value | None:
     try:
         return msgspec.json.decode(content, type=kind)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None

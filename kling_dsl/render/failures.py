@@ -108,13 +108,16 @@ def read_details(body: bytes) -> Details:
     if not isinstance(content, dict):
         return Details("", "", _cut(str(content)))
     detail = content.get("detail", content.get("error", ""))
-    kind = _text(content.get("error_type"))
+    # A type is a word of the provider like any other, and may be as long and as indiscreet.
+    kind = _cut(_text(content.get("error_type")))
     if isinstance(detail, list) and detail and isinstance(detail[0], dict):
         first: dict[str, Any] = detail[0]
         location = first.get("loc")
         parts = [str(part) for part in location if part != "body"] if isinstance(location, list) else []
         more = f"; and {len(detail) - 1} more" if len(detail) > 1 else ""
-        return Details(_text(first.get("type")) or kind, _cut(".".join(parts)), _cut(_text(first.get("msg")) + more))
+        return Details(
+            _cut(_text(first.get("type"))) or kind, _cut(".".join(parts)), _cut(_text(first.get("msg")) + more)
+        )
     return Details(kind, "", _cut(detail if isinstance(detail, str) else str(detail)))
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from kling_dsl.ledger import Row
 from kling_dsl.render.account import Account
+from kling_dsl.render.answers import decode
 from kling_dsl.render.clock import Clock
 from kling_dsl.render.failures import Failure, failed_job, failed_result, read_details
 from kling_dsl.render.patience import persist
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 MAX_UNKNOWN = 5
 """How often in a row the queue may not know a job before that is believed: it was there when the job was taken."""
+
+
+MAX_UNIT_DIGITS = 15
+"""The most digits before and behind the point of the units that a provider bills."""
 
 
 class Pace(msgspec.Struct, frozen=True):
@@ -146,10 +151,8 @@ class _Result(msgspec.Struct, frozen=True):
 
 def video_of(result: bytes) -> Video | None:
     """Return the video of a result, or None when there is none in it."""
-    try:
-        return msgspec.json.decode(result, type=_Result).video
-    except msgspec.MsgspecError:
-        return None
+    found = decode(result, _Result)
+    return None if found is None else found.video
 
 
 class _Again(Exception):
@@ -195,4 +198,11 @@ def _units(told: str | None) -> Decimal | None:
         units = Decimal(told) if told else None
     except InvalidOperation:
         return None
-    return units if units is not None and units.is_finite() and units >= 0 else None
+    if units is None or not units.is_finite() or units < 0:
+        return None
+    # A few digits of exponent make a number that fills the memory once it is written out.
+    exponent = units.as_tuple().exponent
+    is_short = isinstance(exponent, int) and -MAX_UNIT_DIGITS <= exponent <= units.adjusted() <= MAX_UNIT_DIGITS
+    if is_short:
+        return units
+    return None if units else Decimal(0)

@@ -14,6 +14,7 @@ from kling_dsl.footage import Footage
 from kling_dsl.ledger import Row
 from kling_dsl.money import decimal_string
 from kling_dsl.profiles import Profile
+from kling_dsl.render.answers import decode
 
 GIT_SECONDS = 20.0
 """How long git may take to say what the commit is; a record without it is better than none."""
@@ -81,7 +82,7 @@ def provenance(row: Row, origin: Origin, *, sha256: str, footage: Footage | None
         "request_id": row.request_id,
         "estimate_usd": decimal_string(order.price_usd),
         "billed_units": None if row.billed_units is None else format(row.billed_units, "f"),
-        "result": _decoded(row.result),
+        "result": decode(row.result, object),
         "footage": None if footage is None else msgspec.to_builtins(footage),
         "notes": list(notes),
         "ordered_at": row.reserved_at.isoformat(),
@@ -104,13 +105,6 @@ def _prices(profile: Profile | None) -> list[dict[str, Any]]:
         }
         for price in profile.prices
     ]
-
-
-def _decoded(result: bytes) -> Any:
-    try:
-        return msgspec.json.decode(result)
-    except msgspec.MsgspecError:
-        return None
 
 
 def _plain(value: Any) -> Any:

@@ -10,6 +10,7 @@ import msgspec
 
 from kling_dsl.ledger import Ledger, Row
 from kling_dsl.render.account import API_URL, Account
+from kling_dsl.render.answers import decode
 from kling_dsl.render.clock import Clock
 from kling_dsl.render.failures import read_details
 from kling_dsl.render.network import POST_SECONDS
@@ -35,6 +36,11 @@ class Past(msgspec.Struct, frozen=True):
     request_id: str
     sent_at: datetime
     json_input: Any = None
+
+    @property
+    def moment(self) -> datetime:
+        """When it was sent; a time without a zone is one of UTC, as all times of the provider are."""
+        return self.sent_at if self.sent_at.tzinfo is not None else self.sent_at.replace(tzinfo=UTC)
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -87,7 +93,7 @@ async def read_history(
         found |= {past.request_id: past for past in page.items}
         cursor = page.next_cursor or ""
         if not page.has_more or not cursor:
-            return tuple(sorted(found.values(), key=lambda past: past.sent_at))
+            return tuple(sorted(found.values(), key=lambda past: past.moment))
     raise HistoryUnavailable(f"the request history has more than {MAX_PAGES} pages since {since:%Y-%m-%d %H:%M} UTC")
 
 
@@ -138,10 +144,10 @@ def _page_of(answer: httpx.Response) -> _Page:
         raise AccountRefused(f"the provider refuses the key for the request history ({answer.status_code}, {words})")
     if not answer.is_success:
         raise HistoryUnavailable(f"the provider answered {answer.status_code} when asked for the request history")
-    try:
-        return msgspec.json.decode(answer.content, type=_Page)
-    except msgspec.MsgspecError as problem:
-        raise HistoryUnavailable(f"the request history is not what we can read: {problem}") from problem
+    page = decode(answer.content, _Page)
+    if page is None:
+        raise HistoryUnavailable("the request history is not what we can read")
+    return page
 
 
 def _begin(row: Row) -> datetime:
@@ -153,19 +159,14 @@ def _match(row: Row, history: Sequence[Past], known: set[str]) -> Past | None:
     wanted = msgspec.json.decode(row.order.request)
     first, last = _begin(row), _begin(row) + 2 * SKEW + timedelta(seconds=POST_SECONDS)
     for past in history:
-        if past.request_id not in known and first <= past.sent_at <= last and _input(past) == wanted:
+        if past.request_id not in known and first <= past.moment <= last and _input(past) == wanted:
             return past
     return None
 
 
 def _input(past: Past) -> Any:
     """Return what a request was sent with; the history may hold it as an object or as its JSON text."""
-    if isinstance(past.json_input, str):
-        try:
-            return msgspec.json.decode(past.json_input)
-        except msgspec.MsgspecError:
-            return None
-    return past.json_input
+    return decode(past.json_input, object) if isinstance(past.json_input, str) else past.json_input
 
 
 def _adopt(row: Row, past: Past, ledger: Ledger, client: httpx.AsyncClient, now: datetime) -> None:

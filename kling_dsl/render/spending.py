@@ -11,6 +11,7 @@ import msgspec
 
 from kling_dsl.ledger import Ledger, Limit, Order, Refused, Row, Taken
 from kling_dsl.render.account import Account
+from kling_dsl.render.answers import decode
 from kling_dsl.render.clock import Clock
 from kling_dsl.render.failures import told_refusal
 from kling_dsl.render.problems import AccountRefused, FromSandbox
@@ -141,9 +142,8 @@ async def _send(line: Line, url: str, body: bytes, headers: Mapping[str, str]) -
 
 
 async def _accept(answer: _Answer, order: Order, ledger: Ledger, now: datetime) -> Bought | Unsure:
-    try:
-        job = msgspec.json.decode(answer.content, type=_Submitted)
-    except msgspec.MsgspecError:
+    job = decode(answer.content, _Submitted)
+    if job is None:
         reason = f"the answer was {answer.status} without a request id that can be read"
         await in_turn(ledger, ledger.uncertain, order.key, reason=reason, at=now)
         return Unsure(reason)
