@@ -294,7 +294,7 @@ def _build(lines: list[_Line]) -> Lock:
             problems.append(Problem(places[pick], f"picks a clip {pick.sha256[:12]} that no take has"))
     acceptances = sorted(
         (record for record in places if isinstance(record, Acceptance)),
-        key=lambda accepted: (accepted.fingerprint, _moment(accepted), accepted.sha256),
+        key=lambda one: (one.fingerprint, _moment(one), one.sha256, one.clip, one.by, one.because),
     )
     clips = {take.sha256 for take in takes}
     for accepted in acceptances:
@@ -324,11 +324,14 @@ def _numbered(takes: list[Take], places: Mapping[Entry, int], problems: list[Pro
     for fingerprint, group in _group(takes).items():
         used: set[int] = set()
         late: list[Take] = []
+        number = 0
         for take in group:
             (late if take.take in used else numbered).append(take)
             used.add(take.take)
         for take in late:
-            number = next(number for number in range(take.take + 1, take.take + len(used) + 2) if number not in used)
+            number = max(number, take.take) + 1  # they come in order, so nothing below the last one is free
+            while number in used:
+                number += 1
             used.add(number)
             numbered.append(msgspec.structs.replace(take, take=number))
             message = f"is a second take {take.take} of {take.clip} ({fingerprint[:12]}); it counts as take {number}"

@@ -222,7 +222,8 @@ def _find_key(text: str, path: tuple[str, ...], file: str) -> Span:
     table: tuple[str, ...] = ()
     for number, line in enumerate(text.split("\n"), 1):
         header = re.match(r"\s*\[([^\[\]]+)\]", line)
-        entry = re.match(r"\s*([^=#\[]+?)\s*=", line)
+        # One class without a way back: a key that may end in blanks takes minutes on a line of some thousand of them.
+        entry = re.match(r"([^=#\[]+)=", line)
         if header:
             table = _key_parts(header[1])
             here, found = table, header
@@ -231,8 +232,9 @@ def _find_key(text: str, path: tuple[str, ...], file: str) -> Span:
         else:
             continue
         if here == path:
-            start, end = found.span(1)
-            return Span(file, number, start + 1, number, end + 1)
+            written = found[1].strip()
+            start = found.start(1) + found[1].index(written)
+            return Span(file, number, start + 1, number, start + len(written) + 1)
     return Span(file, 1, 1, 1, 1)
 
 

@@ -6,7 +6,9 @@ import re
 
 from kling_dsl.sheets.mistakes import Path
 
-_HEADER = re.compile(r"\s*(\[\[?)\s*([^\[\]]+?)\s*\]\]?\s*(?:#.*)?$")
+# Blanks belong to what stands between the brackets and are taken off afterwards: a pattern that may give them to either
+# side takes minutes on a line of some thousand.
+_HEADER = re.compile(r"\s*(\[\[?)([^\[\]]+)\]\]?\s*(?:#.*)?$")
 _KEY = re.compile(r"\s*((?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*'))*)\s*=")
 _PART = re.compile(r"\"[^\"]*\"|'[^']*'|[A-Za-z0-9_-]+")
 
@@ -25,7 +27,9 @@ def key_places(text: str) -> dict[Path, tuple[int, int, int]]:
                 table = (*table, counts[table])
             elif table[:1] in counts:
                 table = (table[0], counts[table[:1]], *table[1:])
-            places.setdefault(table, (number, header.start(2) + 1, header.end(2) + 1))
+            written = header[2].strip()
+            start = header.start(2) + header[2].index(written)
+            places.setdefault(table, (number, start + 1, start + len(written) + 1))
             continue
         key = _KEY.match(line)
         if key:

@@ -215,9 +215,11 @@ def mapping(pairs: list[tuple[str, object]]) -> dict[str, object]:
     """Return a JSON object; raises `BadValue` for a name that comes twice."""
     value = dict(pairs)
     if len(value) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for index, name in enumerate(names) if name in names[:index])
-        raise BadValue(f"the name {twice!r} comes twice in one mapping", f'"{twice}"')
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise BadValue(f"the name {name!r} comes twice in one mapping", f'"{name}"')
+            seen.add(name)
     return value
 
 
