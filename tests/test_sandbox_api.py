@@ -80,6 +80,36 @@ def test_the_history_keeps_to_a_window(tmp_path: Path) -> None:
         assert len(history(stage, start=(now - hour).strftime("%Y-%m-%dT%H:%M:%SZ"))["items"]) == 1
 
 
+def test_a_day_alone_is_a_moment_of_the_history(stage: Stage) -> None:
+    day = (datetime.now(UTC) + timedelta(days=2)).date().isoformat()
+    answer = stage.http.get(HISTORY, params={"endpoint_id": ENDPOINT, "start": day})
+    assert (answer.status_code, answer.json()["items"]) == (200, [])
+
+
+@pytest.mark.parametrize("number", ["0", "10001", "-1", "one", "1.0", "²", "9" * 5000])
+def test_what_is_no_number_of_a_part_is_refused(stage: Stage, number: str) -> None:
+    begun = stage.http.post("/files/upload/multipart", headers={"X-Fal-File-Name": "a.png"}).json()
+    answer = stage.http.put(f"{begun['access_url']}/multipart/{begun['uploadId']}/{number}", content=b"x")
+    assert (answer.status_code, answer.json()["detail"]) == (400, "a part has a number from 1 to 10000")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("POST", "/sandbox/bill", "GET, HEAD"),
+        ("POST", "/v1/models/pricing", "GET, HEAD"),
+        ("GET", "/files/upload", "POST"),
+        ("PATCH", "/files/sandbox/uploads/a/b", "GET, HEAD, PUT"),
+        ("PUT", "/files/sandbox/uploads/a/b/multipart/c/complete", "POST"),
+    ],
+)
+def test_a_method_that_a_path_does_not_take_is_refused_with_those_that_it_does(
+    stage: Stage, method: str, path: str, allowed: str
+) -> None:
+    answer = stage.http.request(method, path)
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+
+
 def test_the_history_can_be_late(tmp_path: Path) -> None:
     with serving(tmp_path / "s", history_delay_seconds=600) as stage:
         stage.buy()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -108,4 +108,4 @@ def _moment(text: str) -> datetime | None:
     except ValueError:
         raise Refusal(422, f"'{text[:40]}' is no time in ISO 8601", kind="bad_request") from None
     # A time without a zone is one of UTC, as everything is that the service says.
-    return moment if moment.tzinfo is not None else datetime.fromisoformat(f"{text}+00:00")
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterable
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 Stage = Literal["submit", "status", "job", "media", "upload", "history"]
 
@@ -62,11 +63,11 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `retry_after` is what a 429 says, in seconds; `seconds` is how long a slow answer takes.
     """
 
-    kind: str
-    count: int | None = None
-    probability: float | None = None
-    retry_after: int | None = None
-    seconds: float | None = None
+    kind: Annotated[str, Meta(extra_json_schema={"enum": list(FAULTS)})]
+    count: Annotated[int, Meta(ge=0)] | None = None
+    probability: Annotated[float, Meta(ge=0, le=1)] | None = None
+    retry_after: Annotated[int, Meta(ge=0)] | None = None
+    seconds: Annotated[float, Meta(ge=0)] | None = None
 
     def __post_init__(self) -> None:
         """Refuse a fault that could never be meant; raises ValueError, which msgspec turns into its own."""

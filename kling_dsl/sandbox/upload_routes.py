@@ -9,7 +9,7 @@ import msgspec
 from kling_dsl.sandbox.gate import room
 from kling_dsl.sandbox.hosts import UPLOAD_HOST, base_for
 from kling_dsl.sandbox.service import Service
-from kling_dsl.sandbox.uploads import Upload
+from kling_dsl.sandbox.uploads import MAX_PARTS, Upload
 from kling_dsl.sandbox.web import (
     MAX_UPLOAD_BYTES,
     Refusal,
@@ -39,6 +39,14 @@ class _Announcement(msgspec.Struct, frozen=True):
     content_type: str = "application/octet-stream"
 
 
+def _number(text: str) -> int:
+    """Return the number of a part as it stands in an address; raises Refusal for what can be none."""
+    number = int(text) if text.isdecimal() and len(text) < 10 else 0
+    if not 1 <= number <= MAX_PARTS:
+        raise Refusal(400, f"a part has a number from 1 to {MAX_PARTS}", kind="bad_request")
+    return number
+
+
 class UploadRoutes:
     """Answers for `rest.fal.ai/storage` and for the CDN behind it."""
 
@@ -57,7 +65,7 @@ class UploadRoutes:
             Route("/files/upload", room("media", self.receive), methods=["POST"]),
             Route("/files/upload/multipart", room("media", self.begin_parts), methods=["POST"]),
             Route(f"{part}/complete", room("media", self.complete), methods=["POST"]),
-            Route(f"{part}/{{number:int}}", room("media", self.receive_part), methods=["PUT"]),
+            Route(f"{part}/{{number}}", room("media", self.receive_part), methods=["PUT"]),
             Route(signed, room("media", self.receive_signed), methods=["PUT"]),
         ]
 
@@ -102,7 +110,7 @@ class UploadRoutes:
     async def receive_part(self, request: Request) -> Response:
         """Take one part of a file."""
         self._service.hold_up_upload()
-        number = int(request.path_params["number"])
+        number = _number(request.path_params["number"])
         chunks = read_chunks(request, limit=MAX_UPLOAD_BYTES)
         tag = await self._uploads.receive_part(self._in_parts(request), number, chunks)
         return answer({"partNumber": number, "etag": tag}, headers={"ETag": f'"{tag}"'})
