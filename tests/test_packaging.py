@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 
-SHIPPED = ("diagnostics", "models", "programs", "starter")
+SHIPPED = ("diagnostics", "models", "programs", "sandbox", "starter")
 """The folders of `specs/` that the program reads."""
 
 

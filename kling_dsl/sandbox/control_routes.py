@@ -1,9 +1,10 @@
-"""What people and tests ask of the sandbox itself: the bill, other faults, a new beginning."""
+"""What people and tests ask of the sandbox itself: the bill, other faults, a new beginning, a description of it all."""
 
 from __future__ import annotations
 
 import msgspec
 
+from kling_dsl.sandbox import description
 from kling_dsl.sandbox.faults import Fault
 from kling_dsl.sandbox.gate import room
 from kling_dsl.sandbox.service import Service
@@ -11,7 +12,7 @@ from kling_dsl.sandbox.web import Refusal, Request, Response, Route, answer, rea
 
 
 class ControlRoutes:
-    """Answers under `/sandbox`, on loopback alone."""
+    """Answers under `/sandbox` and for the description, on loopback alone."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -22,6 +23,7 @@ class ControlRoutes:
             Route("/sandbox/bill", room("control", self.bill), methods=["GET"]),
             Route("/sandbox/faults", room("control", self.faults), methods=["POST"]),
             Route("/sandbox/reset", room("control", self.reset), methods=["POST"]),
+            Route(description.PATH, room("control", self.description), methods=["GET"]),
         ]
 
     async def bill(self, _request: Request) -> Response:
@@ -42,3 +44,7 @@ class ControlRoutes:
         await read_body(request)
         await self._service.reset()
         return answer({})
+
+    async def description(self, _request: Request) -> Response:
+        """Give the OpenAPI description of everything that is answered here."""
+        return answer(description.describe(self._service.endpoints()))
