@@ -63,6 +63,22 @@ coverage: $(INSTALLED) ## Show the lines and branches that the tests leave out; 
 	@$(PY) -m coverage run -m pytest -n 0 -q
 	@$(PY) -m coverage report
 
+# Without SECONDS it goes on until it finds something or is interrupted; without a TARGET every door has its turn.
+TARGET ?= all
+SEED ?=
+REPLAY ?=
+FUZZ = cd tests && ../$(PY) -m fuzz --out ../out/fuzz --target $(TARGET) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
+
+.PHONY: fuzz
+fuzz: $(INSTALLED) ## Try broken input at every door without end; TARGET=film SECONDS=60 SEED=7, REPLAY=FILE tries one again.
+	@$(FUZZ) $(if $(REPLAY),--replay $(abspath $(REPLAY)))
+
+.PHONY: fuzz-guided
+fuzz-guided: $(INSTALLED) ## The same, led by what the code does with an input: with atheris, which is installed where it runs.
+	@$(PY) -c 'import atheris' 2>/dev/null || $(PIP) install atheris || \
+	  { echo 'atheris does not run here (Linux and macOS, CPython 3.11 to 3.13): make fuzz does without it' >&2; exit 2; }
+	@$(FUZZ) --engine atheris
+
 .PHONY: bench
 bench: $(INSTALLED) $(PEERS) ## Measure against what one would use instead; takes minutes.
 	@$(PY) benchmarks/bench.py
