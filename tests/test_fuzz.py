@@ -23,7 +23,7 @@ from fuzz.targets import TARGETS, Target, files_of
 from kling_dsl.diagnostics import Diagnostic, Note, error
 from kling_dsl.source import Span
 
-EXAMPLES = int(os.environ.get("KLING_FUZZ_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("KLING_FUZZ_EXAMPLES", "40"))
 SECONDS = float(os.environ.get("KLING_FUZZ_SECONDS", "5"))
 SEED = int(os.environ.get("KLING_FUZZ_SEED", "1"))
 
