@@ -76,7 +76,7 @@ fuzz: $(INSTALLED) ## Try broken input at every door without end; TARGET=film SE
 .PHONY: fuzz-guided
 fuzz-guided: $(INSTALLED) ## The same, led by what the code does with an input: with atheris, which is installed where it runs.
 	@$(PY) -c 'import atheris' 2>/dev/null || $(PIP) install atheris || \
-	  { echo 'atheris does not run here (Linux and macOS, CPython 3.11 to 3.13): make fuzz does without it' >&2; exit 2; }
+	  { echo 'atheris cannot be installed here, and make fuzz does without it' >&2; exit 2; }
 	@$(FUZZ) --engine atheris
 
 .PHONY: bench

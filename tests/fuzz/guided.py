@@ -36,6 +36,8 @@ def run(names: Sequence[str], *, seconds: float, seed: int, folder: Path, tell: 
                 tell(f"{name}: {share:.0f} s, seed {seed + turn}")
                 done = subprocess.run(words, cwd=HERE.parent, check=False)
                 if done.returncode != OVER:
+                    # A library that is not Python may have taken the process with it: then the engine kept the input.
+                    tell(f"{name} ended with code {done.returncode}; inputs are in {folder}")
                     return FOUND
             turn += 1
             if seconds:
