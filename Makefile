@@ -22,6 +22,9 @@ FAL_JS := out/fal-js
 
 export PIP_ROOT_USER_ACTION := ignore
 
+# The tests start hundreds of processes; one that may not keep what it compiled takes twice as long to start.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help
 help: ## List what can be made.
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{ printf "%-15s %s\n", $$1, $$2 }'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -11,8 +12,16 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-OURS = ("FAL_KEY", "FAL_KEY_ID", "FAL_KEY_SECRET", "KLING_TODAY", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")
-"""Variables by which the machine of whoever runs the tests would change what they see."""
+OURS = (
+    *("FAL_KEY", "FAL_KEY_ID", "FAL_KEY_SECRET", "KLING_TODAY", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES"),
+    "PYTHONDONTWRITEBYTECODE",
+)
+"""Variables by which the machine of whoever runs the tests would change what they see, or how long they wait for it."""
+
+# A shell without job control starts what it puts into the background with SIGINT ignored, and so would every child of
+# the tests be; but a program that is interrupted is what some of them are about.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine makes any example slow, which says nothing of the program: each whole test has a limit of its own.
 settings.register_profile("here", deadline=None)
