@@ -18,16 +18,46 @@ def edit_distance(left: str, right: str, *, most: int | None = None) -> int:
 
     With `most`, counting stops when there are more, and any number above it is returned.
     """
+    start = 0
+    for char, other in zip(left, right, strict=False):
+        if char != other:
+            break
+        start += 1
+    left, right = left[start:], right[start:]
+    while left and right and left[-1] == right[-1]:
+        left, right = left[:-1], right[:-1]
+    if most is not None and abs(len(left) - len(right)) > most:
+        return most + 1
+    return _count_edits(left, right, len(left) + len(right) if most is None else most)
+
+
+def _count_edits(left: str, right: str, most: int) -> int:
+    """Fill the table of distances row by row, with the cell to the left and those above at hand."""
     before: list[int] = []
     row = list(range(len(right) + 1))
+    above_char = ""
     for i, char in enumerate(left, 1):
-        before, row, last = row, [i] + [0] * len(right), before
+        before, row, last = row, [i], before
+        beside, corner, previous = i, i - 1, ""
         for j, other in enumerate(right, 1):
-            row[j] = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (char != other))
-            if i > 1 and j > 1 and char == right[j - 2] and left[i - 2] == other:
-                row[j] = min(row[j], last[j - 2] + 1)
-        if most is not None and min(row) > most and min(before) > most:
+            above = before[j]
+            # Letters that agree cost nothing, and no other way is ever shorter than that one.
+            if char != other:
+                if corner <= above and corner <= beside:
+                    beside = corner + 1
+                elif above <= beside:
+                    beside = above + 1
+                else:
+                    beside += 1
+                if char == previous and above_char == other and last[j - 2] < beside:
+                    beside = last[j - 2] + 1
+            else:
+                beside = corner
+            row.append(beside)
+            corner, previous = above, other
+        if min(row) > most and min(before) > most:
             return most + 1
+        above_char = char
     return row[-1]
 
 
