@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from forking import run_kling
+
 KLING = str(Path(sys.executable).with_name("kling"))
 SECONDS = 20
 """The longest that any command on any input of this size may take."""
@@ -49,21 +51,25 @@ def kling(
 ) -> Ran:
     """Run the command line in a folder; whatever it was given, it ends in time, with a code of ours and in words.
 
-    `surroundings` are added to the environment, an empty one taken from it; `before` runs in the new process first.
+    `surroundings` are added to the environment, an empty one taken from it; `before` runs in the new process first, which
+    then is one that starts from nothing, as it is when its output goes elsewhere.
     """
     environment = {**os.environ, "PYTHONUTF8": "1", "PYTHONWARNINGS": "error", **(surroundings or {})}
     environment = {name: value for name, value in environment.items() if value}
-    done = subprocess.run(
-        (KLING, *words),
-        cwd=cwd,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=out,
-        stderr=subprocess.PIPE,
-        preexec_fn=before,
-        timeout=seconds,
-        check=False,
-    )
+    if before is None and out == subprocess.PIPE:
+        done = run_kling(words, cwd=cwd, environment=environment, seconds=seconds)
+    else:
+        done = subprocess.run(
+            (KLING, *words),
+            cwd=cwd,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.PIPE,
+            preexec_fn=before,
+            timeout=seconds,
+            check=False,
+        )
     ran = Ran(done.returncode, (done.stdout or b"").decode("utf-8"), done.stderr.decode("utf-8"))
     assert ran.code in (0, 1, 2, 3, 5), f"{ran.code}: {ran.told[-2000:]}"
     assert "Traceback" not in ran.told, ran.told[-2000:]
