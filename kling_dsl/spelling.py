@@ -13,52 +13,34 @@ _MAX_CELLS = 5_000
 are compared. With thousands of slips among thousands of names it would take minutes otherwise."""
 
 
-def edit_distance(left: str, right: str, *, most: int | None = None) -> int:
+def edit_distance(left: str, right: str) -> int:
     """Count the insertions, deletions, substitutions and swaps of neighbours that turn `left` into `right`.
 
-    With `most`, counting stops when there are more, and any number above it is returned.
+    The table of distances is held a column at a time, a bit for each of its cells: whether it is one more than the cell
+    above (`more`) or one less (`less`), after Hyyrö, "A bit-vector algorithm for computing Levenshtein and Damerau edit
+    distances" (2003). So a letter costs a few sums, however long the other word is.
     """
-    start = 0
-    for char, other in zip(left, right, strict=False):
-        if char != other:
-            break
-        start += 1
-    left, right = left[start:], right[start:]
-    while left and right and left[-1] == right[-1]:
-        left, right = left[:-1], right[:-1]
-    if most is not None and abs(len(left) - len(right)) > most:
-        return most + 1
-    return _count_edits(left, right, len(left) + len(right) if most is None else most)
-
-
-def _count_edits(left: str, right: str, most: int) -> int:
-    """Fill the table of distances row by row, with the cell to the left and those above at hand."""
-    before: list[int] = []
-    row = list(range(len(right) + 1))
-    above_char = ""
-    for i, char in enumerate(left, 1):
-        before, row, last = row, [i], before
-        beside, corner, previous = i, i - 1, ""
-        for j, other in enumerate(right, 1):
-            above = before[j]
-            # Letters that agree cost nothing, and no other way is ever shorter than that one.
-            if char != other:
-                if corner <= above and corner <= beside:
-                    beside = corner + 1
-                elif above <= beside:
-                    beside = above + 1
-                else:
-                    beside += 1
-                if char == previous and above_char == other and last[j - 2] < beside:
-                    beside = last[j - 2] + 1
-            else:
-                beside = corner
-            row.append(beside)
-            corner, previous = above, other
-        if min(row) > most and min(before) > most:
-            return most + 1
-        above_char = char
-    return row[-1]
+    if not left:
+        return len(right)
+    places: dict[str, int] = {}
+    for number, char in enumerate(left):
+        places[char] = places.get(char, 0) | 1 << number
+    column, last = (1 << len(left)) - 1, 1 << (len(left) - 1)
+    more, less, diagonal, before = column, 0, 0, 0
+    distance = len(left)
+    for char in right:
+        here = places.get(char, 0)
+        swapped = ((~diagonal & here) << 1) & before
+        diagonal = ((((here & more) + more) ^ more) | here | less | swapped) & column
+        right_more = less | (column & ~(diagonal | more))
+        right_less = diagonal & more
+        distance += (right_more & last != 0) - (right_less & last != 0)
+        right_more = (right_more << 1 | 1) & column
+        right_less = (right_less << 1) & column
+        more = right_less | (column & ~(diagonal | right_more))
+        less = right_more & diagonal
+        before = here
+    return distance
 
 
 def nearest(word: str, names: Iterable[str], *, within: int | None = None) -> str | None:
@@ -74,7 +56,7 @@ def nearest(word: str, names: Iterable[str], *, within: int | None = None) -> st
         cells += len(name) * len(word)
         if cells > _MAX_CELLS:
             break
-        distance = _distance(word.casefold(), name.casefold(), limit)
+        distance = _distance(word.casefold(), name.casefold())
         if distance <= limit and (best is None or (distance, name) < best):
             best = (distance, name)
     return best[1] if best else None
@@ -85,7 +67,6 @@ def certain(word: str, names: Iterable[str]) -> str | None:
     if not _MIN_LETTERS <= len(word) <= _MAX_LETTERS:
         return None
     near: list[str] = []
-    limit = max(1, (len(word) + 2) // 3)
     cells = 0
     for name in names:
         if abs(len(name) - len(word)) > 1:
@@ -93,7 +74,7 @@ def certain(word: str, names: Iterable[str]) -> str | None:
         cells += len(name) * len(word)
         if cells > _MAX_CELLS:
             return None
-        if _distance(word.casefold(), name.casefold(), limit) <= 1:
+        if _distance(word.casefold(), name.casefold()) <= 1:
             near.append(name)
     return near[0] if len(near) == 1 else None
 
@@ -111,6 +92,6 @@ def _candidates(word: str, names: Iterable[str]) -> Iterator[str]:
 
 
 @lru_cache(maxsize=1024)
-def _distance(word: str, name: str, most: int) -> int:
-    """Return the distance of two words as far as it matters; a word's nearest and its certain name ask for the same."""
-    return edit_distance(word, name, most=most)
+def _distance(word: str, name: str) -> int:
+    """Return the distance of two words; a word's nearest and its certain name ask for the same."""
+    return edit_distance(word, name)

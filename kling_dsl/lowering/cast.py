@@ -22,10 +22,11 @@ _MENTION = Rare(r"(?<!\w)@(?=\w)")
 
 
 class Cast(msgspec.Struct, frozen=True, eq=False):
-    """Every declared reference by its name (NFC), and the CHARACTERs by their name in capitals."""
+    """Every declared reference by its name (NFC); the CHARACTERs, and what cannot speak, by their name in capitals."""
 
     names: dict[str, ir.Reference]
     capitals: dict[str, ir.Reference]
+    mute: dict[str, ir.Reference]
 
     def find(self, run: str) -> tuple[ir.Reference, int] | None:
         """Return the reference that a run of name characters begins with, and how many characters its name takes.
@@ -71,9 +72,14 @@ def declare_cast(placed: Iterable[tuple[str, int, nodes.Definition]]) -> tuple[C
             )
             continue
         names[reference.name] = reference
-    characters = [reference for reference in names.values() if reference.kind == "CHARACTER"]
-    capitals = {reference.name.upper(): reference for reference in characters}
-    return Cast(names, capitals), tuple(found)
+    capitals: dict[str, ir.Reference] = {}
+    mute: dict[str, ir.Reference] = {}
+    for reference in names.values():
+        if reference.kind == "CHARACTER":
+            capitals[reference.name.upper()] = reference
+        else:
+            mute.setdefault(reference.name.upper(), reference)
+    return Cast(names, capitals, mute), tuple(found)
 
 
 def _is_mark(char: str) -> bool:

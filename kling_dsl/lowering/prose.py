@@ -363,7 +363,7 @@ def _unknown_speaker(line: nodes.Dialogue, cast: Cast) -> Diagnostic:
             hint="delete the line; begin it with ! to send it as prose",
         )
     near = spelling.nearest(name, cast.capitals)
-    other = next((reference for reference in cast.names.values() if reference.name.upper() == name), None)
+    other = cast.mute.get(name)
     if other is not None:
         hint = f"{other.name} is a {other.kind}, and only a CHARACTER speaks; begin the line with ! to send it as prose"
     elif near:
