@@ -18,7 +18,7 @@ from commands import SETTINGS, picture, refuse_float
 from kling_dsl.cli.verbs import kling
 from kling_dsl.lock import Acceptance, Pick, Take, add_records
 
-NEEDS_GIT = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+NEEDS_GIT = pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
 
 CAST = """\
 CHARACTER Mira

@@ -27,7 +27,7 @@ from review_stage import (
 from workflow_files import parsed, steps_of
 
 pytestmark = pytest.mark.skipif(
-    bool(lacking("bash", "curl", "git", "jq")), reason=f"not installed here: {lacking('bash', 'curl', 'git', 'jq')}"
+    bool(lacking("bash", "curl", "git", "jq")), reason=f"needs {lacking('bash', 'curl', 'git', 'jq')}"
 )
 
 HOSTILE = "$(touch${IFS}pwned);`touch${IFS}pwned`"

@@ -39,7 +39,7 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
         ("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder), capture_output=True, check=False
     )
     if mounted.returncode:
-        pytest.skip("this user may not mount a small file system")
+        pytest.skip("needs the right to mount a small file system")
     try:
         yield folder
     finally:
@@ -205,7 +205,7 @@ def test_a_cache_that_others_can_write_is_not_believed(project: Path, tmp_path: 
 
 def test_a_cache_of_somebody_else_is_not_believed(project: Path, tmp_path: Path) -> None:
     if os.geteuid():
-        pytest.skip("only root can give a file to somebody else")
+        pytest.skip("needs root, who can give a file to somebody else")
     cache = {"KLING_CACHE_DIR": str(tmp_path / "cache")}
     right = kling("check", "film.kling", cwd=project, surroundings=cache).out
     (record,) = (tmp_path / "cache" / "check").iterdir()

@@ -251,7 +251,7 @@ def _skeleton(program: str) -> str:
 @pytest.mark.parametrize(("form", "runner"), [("curl", "bash"), ("python", sys.executable), ("javascript", "node")])
 def test_a_program_of_hostile_texts_does_nothing_without_a_key(hostile: Path, form: str, runner: str) -> None:
     if shutil.which(runner) is None:
-        pytest.skip(f"{runner} is not installed")
+        pytest.skip(f"needs {runner}")
     name = {"curl": "buy.sh", "python": "buy.py", "javascript": "buy.mjs"}[form]
     (hostile / name).write_text(_program(hostile, form), encoding="utf-8")
     before = sorted(os.listdir(hostile))
@@ -264,7 +264,7 @@ def test_a_program_of_hostile_texts_does_nothing_without_a_key(hostile: Path, fo
 @pytest.mark.parametrize(("form", "runner"), [("curl", "sh"), ("javascript", "node")])
 def test_other_programs_of_hostile_texts_are_well_formed(hostile: Path, form: str, runner: str) -> None:
     if shutil.which(runner) is None:
-        pytest.skip(f"{runner} is not installed")
+        pytest.skip(f"needs {runner}")
     name = {"curl": "buy.sh", "javascript": "buy.mjs"}[form]
     (hostile / name).write_text(_program(hostile, form), encoding="utf-8")
     flag = "-n" if form == "curl" else "--check"

@@ -52,7 +52,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def compile_with(peer: str, film: Path) -> str:
     done = call(PEERS_PYTHON, *COMMANDS[peer], folder=film, variables={"PYTHONPATH": str(PEERS)})
     if missing := MISSING.search(done.stderr):
-        pytest.skip(f"{missing[1]} is not installed: benchmarks/bench.py installs it")
+        pytest.skip(f"needs {missing[1]}, which benchmarks/bench.py installs")
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -159,7 +159,7 @@ def test_the_shell_accepts_the_script(tmp_path: Path) -> None:
         subprocess.run([shell, "-n", script], check=True)
 
 
-@pytest.mark.skipif(not shutil.which("node"), reason="node is not installed")
+@pytest.mark.skipif(not shutil.which("node"), reason="needs node")
 def test_node_accepts_the_module_and_reads_the_same_data(tmp_path: Path) -> None:
     module = tmp_path / "buy.mjs"
     program = javascript_program([a_call(arguments={"prompt": text}) for text in HOSTILE], film=FILMS[1])
@@ -231,7 +231,7 @@ class Stage:
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not shutil.which("openssl"):
-        pytest.skip("openssl, which makes the certificate, is not installed")
+        pytest.skip("needs openssl, which makes the certificate")
     return make_certificate(tmp_path_factory.mktemp("certificate"))
 
 
@@ -254,12 +254,12 @@ JAVASCRIPT = pytest.param(
     "javascript",
     marks=pytest.mark.skipif(
         not (shutil.which("node") and os.environ.get("KLING_FAL_JS")),
-        reason="KLING_FAL_JS names no folder where `npm install @fal-ai/client@1` has run, or node is not installed",
+        reason="needs node, and a folder in KLING_FAL_JS where `npm install @fal-ai/client@1` has run",
     ),
 )
 CURL = pytest.param(
     "curl",
-    marks=pytest.mark.skipif(not (shutil.which("curl") and shutil.which("jq")), reason="curl or jq is not installed"),
+    marks=pytest.mark.skipif(not (shutil.which("curl") and shutil.which("jq")), reason="needs curl and jq"),
 )
 
 

@@ -17,7 +17,7 @@ from kling_dsl.history.git import GitProblem, blob_id
 
 pytestmark = NEEDS_GIT
 
-ON_POSIX = pytest.mark.skipif(os.name != "posix", reason="planted programs are shell scripts")
+ON_POSIX = pytest.mark.skipif(os.name != "posix", reason="needs a POSIX shell: planted programs are its scripts")
 
 
 @pytest.fixture
@@ -192,7 +192,7 @@ def test_a_bare_repository(repository: Repository, tmp_path: Path) -> None:
     assert "git folder without a working tree" in done.stderr
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root, who can give files away")
 def test_an_owner_that_git_does_not_trust(repository: Repository) -> None:
     for place in (repository.root, repository.root / ".git"):
         os.chown(place, 12345, 12345)
@@ -250,7 +250,7 @@ def test_revisions_without_a_common_commit(repository: Repository) -> None:
     assert "no common commit" in done.stderr
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="this system has no such names")
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux, where a file may have such a name")
 @pytest.mark.parametrize(
     "name", ["with space.kling", 'it\'s "q".kling', "-dash.kling", "new\nline.kling", "ü\u202e.kling"]
 )
@@ -268,7 +268,7 @@ def test_odd_names_of_films(tmp_path: Path, name: str) -> None:
     assert "new\nline" not in shown
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="this system has no such names")
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux, where a file may have such a name")
 def test_names_that_are_not_utf8_never_match(repository: Repository) -> None:
     for name in (b"\xff.kling", b"refs/\xff.png", b"f\xfclm/film.kling"):
         place = os.fsencode(repository.root) + b"/" + name

@@ -21,7 +21,7 @@ from killed import kill_at_each_step
 from kling_dsl import lock as locks
 from kling_dsl.lock import LockError, Pick, Take, add_records, read_lock
 
-needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
 
 
 def take(clip: str, number: int = 1, *, who: str = "") -> Take:

@@ -223,9 +223,9 @@ console.log(JSON.stringify({ url, back, seen, id: result.requestId, size: result
 
 NODE = pytest.mark.skipif(
     not (shutil.which("node") and os.environ.get("KLING_FAL_JS")),
-    reason="KLING_FAL_JS names no folder where `npm install @fal-ai/client@1` has run, or node is not installed",
+    reason="needs node, and a folder in KLING_FAL_JS where `npm install @fal-ai/client@1` has run",
 )
-CURL = pytest.mark.skipif(not (shutil.which("curl") and shutil.which("jq")), reason="curl or jq is not installed")
+CURL = pytest.mark.skipif(not (shutil.which("curl") and shutil.which("jq")), reason="needs curl and jq")
 
 
 @NODE

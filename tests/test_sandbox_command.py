@@ -95,7 +95,7 @@ def test_it_prints_what_to_set_serves_and_ends_with_its_bill(tmp_path: Path) -> 
 def test_the_lines_can_be_read_by_a_shell(tmp_path: Path) -> None:
     shell = shutil.which("sh")
     if shell is None:
-        pytest.skip("there is no POSIX shell")
+        pytest.skip("needs a POSIX shell")
     with kling_sandbox(tmp_path, "--for-shell") as served:
         script = "\n".join(served.lines) + '\nprintf "%s\\n" "$FAL_QUEUE_RUN_HOST" "$NO_PROXY"'
         shown = subprocess.run([shell, "-c", script], capture_output=True, encoding="utf-8", check=True).stdout

@@ -236,7 +236,7 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
         ("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder), capture_output=True, check=False
     )
     if mounted.returncode:
-        pytest.skip("this user may not mount a small file system")
+        pytest.skip("needs the right to mount a small file system")
     try:
         yield folder
     finally:

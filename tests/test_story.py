@@ -15,7 +15,7 @@ import pytest
 from render_films import REAL_MONEY, Ran, Theatre, staged
 from test_render_key import UNNOTICED
 
-pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
 
 FILM = """\
 Title: Night Ferry

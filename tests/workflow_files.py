@@ -38,7 +38,7 @@ def parsed(text: str) -> Any:
         if done.returncode == 0:
             return json.loads(done.stdout)
         assert "No module named 'yaml'" in done.stderr, done.stderr
-    pytest.skip("no Python here has PyYAML")
+    pytest.skip("needs a Python that has PyYAML")
 
 
 def steps_of(text: str) -> tuple[Step, ...]:
