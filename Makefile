@@ -19,6 +19,7 @@ DEMO := out/demo
 # What the tests drive besides Python: the programs we are measured against, and fal's client for JavaScript.
 PEERS := benchmarks/.venv/requirements.txt
 FAL_JS := out/fal-js
+WITH_FAL_JS = if [ -d $(FAL_JS)/node_modules/@fal-ai/client ]; then KLING_FAL_JS="$$(pwd)/$(FAL_JS)"; export KLING_FAL_JS; fi;
 
 export PIP_ROOT_USER_ACTION := ignore
 
@@ -47,8 +48,7 @@ demo: $(INSTALLED) ## Check, compile, plan and render an example film in the san
 
 .PHONY: test
 test: lint $(PEERS) $(FAL_JS)/package.json ## Run everything: lint, types, import contracts, tests.
-	@if [ -d $(FAL_JS)/node_modules/@fal-ai/client ]; then KLING_FAL_JS="$$(pwd)/$(FAL_JS)"; export KLING_FAL_JS; fi; \
-	  $(PY) -m pytest -n auto -q
+	@$(WITH_FAL_JS) $(PY) -m pytest -n auto -q
 
 .PHONY: lint
 lint: $(INSTALLED) ## Check style, layout and types.
@@ -62,9 +62,13 @@ format: $(INSTALLED) ## Lay the code out, and mend what ruff can.
 	@$(PY) -m ruff format .
 
 .PHONY: coverage
-coverage: $(INSTALLED) ## Show the lines and branches that the tests leave out; what runs in other processes is not seen.
-	@$(PY) -m coverage run -m pytest -n 0 -q
-	@$(PY) -m coverage report
+coverage: $(INSTALLED) $(PEERS) $(FAL_JS)/package.json ## Run the tests and show how much of each room they run, with what they leave out.
+	@rm -rf out/coverage && mkdir -p out/coverage
+	@$(WITH_FAL_JS) $(PY) -m coverage run -m pytest -n auto -q
+	@$(PY) -m coverage combine --quiet
+	@$(PY) -m coverage json --quiet --fail-under=0 -o out/coverage/report.json
+	@$(PY) -m coverage report --format=text
+	@$(PY) tests/coverage_rooms.py out/coverage/report.json
 
 # Without SECONDS it goes on until it finds something or is interrupted; without a TARGET every door has its turn.
 TARGET ?= all

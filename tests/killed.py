@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -54,13 +55,26 @@ def kill_at_each_step(setup: str, *, prepare: str, work: str, look: str, folder:
         )
     )
     done = subprocess.run(
-        (sys.executable, "-c", program, str(folder)), capture_output=True, encoding="utf-8", check=False, timeout=60
+        (sys.executable, "-c", program, str(folder)),
+        env=unmeasured(),
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=60,
     )
     assert done.returncode == 0, done.stderr
     results = [json.loads(line) for line in done.stdout.splitlines()]
     assert all(result["signal"] == signal.SIGKILL for result in results[:-1])
     assert results[-1]["signal"] == 0
     return [result["found"] for result in results]
+
+
+def unmeasured() -> dict[str, str]:
+    """Return this process's variables without those by which a child would measure its coverage.
+
+    It would import much for that, and write files of its own.
+    """
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
 
 
 _CONTROL = '''

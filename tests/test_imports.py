@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from killed import unmeasured
 
 from kling_dsl.cli.verbs import COMMANDS
 
@@ -43,7 +43,7 @@ A lantern swings at the end of the pier.
 def loaded(folder: Path, *words: str, code: int = 0) -> frozenset[str]:
     """Return the modules that are loaded when `kling` with these words has ended."""
     # The cache folder is named, and so nothing asks the platform for one.
-    environment = {**os.environ, "KLING_CACHE_DIR": str(folder / "cache")}
+    environment = {**unmeasured(), "KLING_CACHE_DIR": str(folder / "cache")}
     done = subprocess.run(
         (sys.executable, "-c", SPY, *words),
         cwd=folder,
