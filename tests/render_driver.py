@@ -5,6 +5,7 @@ It reads a line of JSON for each group of runs that are to go on at once, and an
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -29,6 +30,11 @@ def import_everything() -> None:
         *("kling_dsl.reports.render_lines", "kling_dsl.sheets"),
     ):
         importlib.import_module(name)
+    # Pillow and PyAV import the rest when the first picture or container is opened.
+    from av import subtitles  # noqa: F401
+    from PIL import Image
+
+    Image.preinit()
 
 
 def make_quick() -> None:
@@ -183,6 +189,9 @@ def finish(child: int, folder: str) -> dict[str, Any]:
 def main() -> None:
     """Answer until there are no more lines."""
     import_everything()
+    # What is here already is garbage for no run, and a page that no collection touches is not copied for each of them.
+    gc.collect()
+    gc.freeze()
     for line in sys.stdin:
         with tempfile.TemporaryDirectory(prefix="kling-runs-") as folder:
             jobs = json.loads(line)

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import ssl
 import subprocess
 import sys
 from collections import Counter
@@ -124,16 +125,23 @@ def staged(folder: Path, **settings: Any) -> Iterator[Theatre]:
     with (
         running(wanted, folder=folder, profiles=Profiles.of({})) as sandbox,
         driving(sandbox.environment()) as driver,
+        httpx.Client(base_url=sandbox.url, verify=trust(sandbox), trust_env=False) as http,
     ):
-        yield Theatre(sandbox, driver)
+        yield Theatre(sandbox, driver, http)
+
+
+def trust(sandbox: Running) -> ssl.SSLContext:
+    """Return TLS that trusts a sandbox and nothing else."""
+    return ssl.create_default_context(cafile=sandbox.certificate)
 
 
 class Theatre:
     """A sandbox and a driver, for one test after the other."""
 
-    def __init__(self, sandbox: Running, driver: Driver) -> None:
+    def __init__(self, sandbox: Running, driver: Driver, http: httpx.Client) -> None:
         self.sandbox = sandbox
         self.driver = driver
+        self.http = http
 
     def begin(self, folder: Path, film: str = CHAINED, *faults: Fault, settings: str = "") -> Film:
         """Reset the sandbox, and write a film into a folder that is made for it."""
@@ -148,13 +156,7 @@ class Theatre:
 
     def reset(self) -> None:
         """Let the sandbox begin anew."""
-        httpx.post(f"{self.sandbox.url}/sandbox/reset", verify=self.trust(), trust_env=False).raise_for_status()
-
-    def trust(self) -> Any:
-        """Return TLS that trusts the sandbox."""
-        import ssl
-
-        return ssl.create_default_context(cafile=self.sandbox.certificate)
+        self.http.post("/sandbox/reset").raise_for_status()
 
     def bill(self) -> Bill:
         """Return what the sandbox has counted since its beginning."""
