@@ -56,10 +56,6 @@ def files_under(*folders: str) -> set[str]:
     }
 
 
-# One worker builds for all of them.
-pytestmark = pytest.mark.xdist_group("packaging")
-
-
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_wheel(ROOT, tmp_path_factory.mktemp("wheel"))
