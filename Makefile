@@ -67,8 +67,8 @@ coverage: $(INSTALLED) $(PEERS) $(FAL_JS)/package.json ## Run the tests and show
 	@$(WITH_FAL_JS) $(PY) -m coverage run -m pytest -n auto -q
 	@$(PY) -m coverage combine --quiet
 	@$(PY) -m coverage json --quiet --fail-under=0 -o out/coverage/report.json
-	@$(PY) -m coverage report --format=text
 	@$(PY) tests/coverage_rooms.py out/coverage/report.json
+	@$(PY) -m coverage report
 
 # Without SECONDS it goes on until it finds something or is interrupted; without a TARGET every door has its turn.
 TARGET ?= all
