@@ -7,7 +7,6 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
-from urllib.parse import urlsplit
 
 from kling_dsl.render.jobs import Video
 from kling_dsl.render.patience import persist
@@ -42,7 +41,7 @@ async def fetch(video: Video, part: Path, *, line: Line, progress: Callable[[int
     A connection that breaks is taken up where it broke when the server can. Raises `Gone`, `Interrupted` and
     `NotFetched`; a full disk is an OSError that passes through.
     """
-    if urlsplit(video.url).scheme != "https":
+    if not video.url.lower().startswith("https://"):
         raise NotFetched("the result names a video that has no https address")
     step = partial(_attempt, video.url, part, line, progress)
     await persist(step, Interrupted, attempts=ATTEMPTS, timeout=None, wait_initial=0.5, wait_max=10.0)
@@ -69,7 +68,9 @@ async def _attempt(url: str, part: Path, line: Line, progress: Callable[[int], N
             with _opened(part, "ab" if resumed else "wb") as file:
                 await _write(answer, file, already if resumed else 0, progress)
     except aiohttp.InvalidURL as problem:
-        raise NotFetched(f"the result names a video at an address that makes no sense: {problem}") from problem
+        raise NotFetched(
+            f"the result names a video at an address that makes no sense: {problem.description}"
+        ) from problem
     except (aiohttp.ClientError, TimeoutError) as problem:
         raise Interrupted(f"the connection broke: {str(problem).strip() or type(problem).__name__}") from problem
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -37,8 +36,9 @@ CONNECT_SECONDS = 15.0
 class Line:
     """Requests over aiohttp, each sent once, by way of the proxy that the environment names for its host.
 
-    What goes wrong is raised as aiohttp tells it: `aiohttp.ClientConnectorError`, `aiohttp.ConnectionTimeoutError` and
-    `aiohttp.ClientHttpProxyError` before the first byte of a request, anything else perhaps after it.
+    What goes wrong is raised as aiohttp tells it: `aiohttp.InvalidURL`, `aiohttp.ClientConnectorError`,
+    `aiohttp.ConnectionTimeoutError` and `aiohttp.ClientHttpProxyError` before the first byte of a request, anything else
+    perhaps after it.
     """
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
@@ -53,11 +53,16 @@ class Line:
 
     def _way(self, url: str) -> dict[str, Any]:
         """Return the proxy for an address; aiohttp would look it up at each request, in a thread that it starts for that."""
+        import aiohttp
         import httpx
 
-        host = urlsplit(url).hostname or ""
+        try:
+            place = httpx.URL(url)
+        except (httpx.InvalidURL, ValueError) as problem:
+            raise aiohttp.InvalidURL(url, str(problem)) from problem
+        host = place.host
         if host not in self._proxies:
-            proxy, authorization = _proxy_for(httpx.URL(url))
+            proxy, authorization = _proxy_for(place)
             headers = {"Proxy-Authorization": authorization} if authorization else None
             self._proxies[host] = {"proxy": proxy, "proxy_headers": headers} if proxy else {}
         return self._proxies[host]
