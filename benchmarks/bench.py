@@ -12,11 +12,18 @@ import msgspec
 from difference import measure_difference
 from measurements import MEASUREMENTS, Outcome
 from processes import BenchmarkError
+from proof import measure_proof, measure_suite
 from rendering import measure_render
 from stage import Stage
 
 EXAMPLE = "example: python benchmarks/bench.py compile check --rounds 3"
-ALL = {**MEASUREMENTS, "render": measure_render, "difference": measure_difference}
+ALL = {
+    **MEASUREMENTS,
+    "render": measure_render,
+    "difference": measure_difference,
+    "proof": measure_proof,
+    "suite": measure_suite,
+}
 VERDICTS = {True: "met", False: "MISSED", None: ""}
 
 
