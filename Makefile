@@ -86,6 +86,10 @@ fuzz-guided: $(INSTALLED) ## The same, led by what the code does with an input: 
 	  { echo 'atheris cannot be installed here, and make fuzz does without it' >&2; exit 2; }
 	@$(FUZZ) --engine atheris
 
+.PHONY: deletions
+deletions: $(INSTALLED) ## Delete each rule, check, limit and line of the binding in turn: a test must notice; takes an hour.
+	@$(PY) tests/deletions.py --processes 2 --write tests/deletions.md
+
 .PHONY: bench
 bench: $(INSTALLED) $(PEERS) ## Measure against what one would use instead; takes minutes.
 	@$(PY) benchmarks/bench.py
