@@ -38,8 +38,15 @@ from deletions_explained import EXPLAINED
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = ROOT / "tests" / "deletions.md"
 
-_SHEETS = ("test_profiles", "test_language", "test_diagnostic_pages", "test_costs", "test_media_checks", "test_emitter")
-_CHECKS = ("test_language", "test_diagnostic_pages", "test_language_limits", "test_media_checks")
+_SHEETS = (
+    "test_models_command",
+    "test_profiles",
+    "test_language",
+    "test_diagnostic_pages",
+    "test_costs",
+    "test_emitter",
+)
+_CHECKS = ("test_language", "test_diagnostic_pages", "test_media_checks", "test_language_limits")
 _LEDGER = ("test_ledger", "test_ledger_files", "test_plan_limits", "test_ledger_properties", "test_ledger_processes")
 _BINDING = (
     "test_language",
@@ -384,6 +391,7 @@ def main() -> int:
         for deletion in deletions:
             print(f"{deletion.kind:10} {deletion.place}  {deletion.text[:120]}")
         return 0 if deletions else 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped; the checkout is as it was"))
     outcomes = run_all(deletions, processes=wanted.processes, ask_all="chosen" if wanted.chosen else "suite")
     outcomes = {deletion: outcomes[deletion] for deletion in deletions}
     page = table(outcomes, command=" ".join((".venv/bin/python tests/deletions.py", *sys.argv[1:])))

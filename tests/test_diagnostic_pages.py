@@ -10,12 +10,14 @@ import pytest
 from helpers import apply_fix
 from page_runner import as_expected, run
 from slugs import code_slugs, sheet_slugs
+from told import check_kept, check_no_others, in_full
 
 from kling_dsl.diagnostics import Diagnostic
 from kling_dsl.reports import pages
 from kling_dsl.reports.pages import Example, Page
 from kling_dsl.resources import specs_path
 
+TOLD = Path(__file__).parent / "told" / "pages.txt"
 ONLY_ITS_OWN = frozenset(("too-many-diagnostics",))
 """Pages whose example reports a thousand others besides, which nobody could list."""
 
@@ -38,6 +40,7 @@ def test_example_reports_what_its_page_lists(page: Page, example: Example, tmp_p
     if page.slug in ONLY_ITS_OWN:
         found = [diagnostic for diagnostic in found if diagnostic.slug == page.slug]
     assert as_expected(found) == sorted(example.expected, key=lambda one: (one.file, one.line, one.column, one.slug))
+    check_kept(TOLD, _name(page, example), in_full(found))
     if example.kind == "right":
         assert found == []
         return
@@ -48,6 +51,10 @@ def test_example_reports_what_its_page_lists(page: Page, example: Example, tmp_p
             left, _ = run(_with_files(example, files), tmp_path / f"after-{number}")
             assert _counted(left)[diagnostic.slug] < _counted(found)[diagnostic.slug], diagnostic.fix.title
             assert not _errors(left) - _errors(found), diagnostic.fix.title
+
+
+def test_nothing_is_kept_of_examples_that_are_gone() -> None:
+    check_no_others(TOLD, {_name(page, example) for page in _pages() for example in page.examples})
 
 
 def test_every_slug_of_the_code_has_a_page_and_every_page_a_slug() -> None:
@@ -80,6 +87,10 @@ def test_page_is_laid_out_like_the_others(slug: str) -> None:
     assert "\n\n\n" not in text
     prose = text.split("## Wrong")[0]
     assert len(prose.split()) > 20
+
+
+def _name(page: Page, example: Example) -> str:
+    return f"{page.slug} {page.examples.index(example) + 1}"
 
 
 def _with_files(example: Example, files: dict[str, str]) -> Example:

@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 from helpers import FILM, Case, apply_fix, compile_text, mark_of, prompts, read_cases
+from told import check_kept, check_no_others, in_calls, in_full
 
 from kling_dsl.compiler import Compilation, Options
 from kling_dsl.diagnostics import Diagnostic
 
 FOLDER = Path(__file__).parent / "language"
+TOLD = Path(__file__).parent / "told" / "language.txt"
+SENT = Path(__file__).parent / "told" / "requests.txt"
 CASES = [case for path in sorted(FOLDER.glob("*.txt")) for case in read_cases(path)]
 
 
@@ -34,6 +37,8 @@ def test_case(case: Case) -> None:
             assert _shown(calls[id].arguments.get(field), json.loads(value)) == json.loads(value), f"{id}: {field}"
     assert {id: calls[id].endpoint for id in case.endpoints} == case.endpoints
     assert {id: str(calls[id].takes) for id in case.takes} == case.takes
+    check_kept(TOLD, case.name, in_full(compilation.diagnostics))
+    check_kept(SENT, case.name, in_calls(compilation.calls))
     for diagnostic in compilation.diagnostics:
         assert diagnostic.message
         assert diagnostic.message == diagnostic.message.strip()
@@ -45,6 +50,11 @@ def test_case(case: Case) -> None:
 def test_names_of_cases_are_unique() -> None:
     counts = Counter(case.name for case in CASES)
     assert [name for name, count in counts.items() if count > 1] == []
+
+
+def test_nothing_is_kept_of_cases_that_are_gone() -> None:
+    for path in (TOLD, SENT):
+        check_no_others(path, {case.name for case in CASES})
 
 
 def _compile(case: Case, files: dict[str, str]) -> Compilation:

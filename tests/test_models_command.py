@@ -8,12 +8,14 @@ from pathlib import Path
 import jsonschema_rs
 import pytest
 from click.testing import CliRunner, Result
+from told import check_kept
 
 from kling_dsl import resources
 from kling_dsl.cli.models import models_command
 from kling_dsl.reports.models import reference_cap, render_models, row_of
 from kling_dsl.sheets import builtin_names, load_builtin, load_sheet
 
+TOLD = Path(__file__).parent / "told" / "models.txt"
 HEADS = ["MODEL", "USD PER SECOND", "PRICE READ", "SECONDS", "REFERENCES", "ENDPOINT"]
 
 
@@ -144,6 +146,11 @@ class TestOne:
             assert f"read on {source.date}" in words
         plain = [line for line in shown.splitlines() if "https://" not in line]
         assert max(map(len, plain)) <= 80
+
+    @pytest.mark.parametrize("name", builtin_names())
+    def test_says_what_it_said_when_somebody_last_read_it(self, name: str) -> None:
+        """A rule, a limit or a price that is gone from a sheet is gone here too, and somebody has to mean it."""
+        check_kept(TOLD, name, run(name).stdout)
 
     def test_json_is_the_whole_sheet_with_money_as_text(self) -> None:
         sheet = json.loads(run("o3-pro", "--format", "json").stdout)
