@@ -33,7 +33,7 @@ class Pricer:
 
         `shape` is that of the arguments, `video_seconds` the lengths of input videos by their address in them.
         """
-        if len(self.profile.billing.seconds) > 1:
+        if self.profile.billing.counts_input:
             return price_take(arguments, self.profile, video_seconds=video_seconds)
         key = (shape, *[arguments.get(name) for name in self._fields])
         cost = self._known.get(key)

@@ -165,6 +165,11 @@ class Billing(Sheet, frozen=True, kw_only=True):
     seconds: tuple[str, ...] = ("output",)
     minimum_seconds: int = 0
 
+    @property
+    def counts_input(self) -> bool:
+        """Whether the length of an input video is part of the bill."""
+        return any(path != "output" for path in self.seconds)
+
 
 class PromptForms(Sheet, frozen=True, kw_only=True):
     """How the parts of a prompt are worded; `n` counts from 1."""

@@ -127,7 +127,7 @@ class UnitCompiler:
 
     def _seconds(self, bench: Bench) -> Mapping[str, Decimal]:
         """Return the lengths of input videos where the model bills them."""
-        return self.book.video_seconds if len(bench.profile.billing.seconds) > 1 else {}
+        return self.book.video_seconds if bench.profile.billing.counts_input else {}
 
     def _price(self, drafts: Sequence[_Draft]) -> Iterator[Result]:
         for draft in drafts:
