@@ -90,6 +90,11 @@ fuzz-guided: $(INSTALLED) ## The same, led by what the code does with an input: 
 deletions: $(INSTALLED) ## Delete each rule, check, limit and line of the binding in turn: a test must notice; takes an hour.
 	@$(PY) tests/deletions.py --processes 2 --write tests/deletions.md
 
+.PHONY: mutation
+mutation: $(INSTALLED) ## Change the code in small ways and count what the tests notice: all rooms, or make mutation ROOM=checks; takes hours.
+	@$(PY) tests/mutation.py $(if $(ROOM),--room $(ROOM)) $(if $(SAMPLE),--sample $(SAMPLE))
+	@$(PY) tests/mutation.py --page
+
 .PHONY: bench
 bench: $(INSTALLED) $(PEERS) ## Measure against what one would use instead; takes minutes.
 	@$(PY) benchmarks/bench.py
