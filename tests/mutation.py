@@ -53,7 +53,11 @@ class Room(msgspec.Struct, frozen=True):
 ROOMS: dict[str, Room] = {
     "costs": Room(("kling_dsl/costs.py",), ("test_costs", "test_language")),
     "emitter": Room(("kling_dsl/emitter.py",), ("test_emitter", "test_language", "test_language_fingerprints")),
-    "ledger": Room(("kling_dsl/ledger/*.py",), ("test_ledger", "test_ledger_files"), 500),
+    "ledger": Room(
+        ("kling_dsl/ledger/*.py",),
+        ("test_ledger", "test_ledger_words", "test_ledger_files", "test_ledger_processes"),
+        500,
+    ),
     "checks": Room(
         ("kling_dsl/checks/*.py",), ("test_language", "test_media_checks", "test_diagnostic_pages", "test_rules"), 500
     ),

@@ -61,6 +61,14 @@ def test_every_reference_over_the_limit_is_marked() -> None:
     assert "7" in diagnostic.message
 
 
+@pytest.mark.parametrize(("characters", "found"), [(2500, []), (2501, ["value-not-taken"])])
+def test_a_text_of_its_own_is_as_long_as_its_field(characters: int, found: list[str]) -> None:
+    film = f"Model: v3-pro-text\n\nSHOT a 5s\n  negative: {'x' * characters}\nRain.\n"
+    (*told,) = compile_text(film).diagnostics
+    assert [diagnostic.slug for diagnostic in told] == found
+    assert all("negative has 2,501 characters, and v3-pro-text reads 2,500" in one.message for one in told)
+
+
 def test_a_clip_counts_the_union_of_its_shots() -> None:
     declared = _images(8).split("\nSHOT")[0]
     first, second = "@S0 @S1 @S2 @S3", "@S3 @S4 @S5 @S6"
