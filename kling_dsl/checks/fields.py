@@ -235,9 +235,7 @@ def _check_value(key: str, value: Value, field: Field, profile: Profile, span: S
                 notes=(basis(profile, field),),
                 hint="shorten it",
             )
-    elif not isinstance(value, bool) and (
-        (field.min is not None and value < field.min) or (field.max is not None and value > field.max)
-    ):
+    elif not isinstance(value, bool) and _is_outside(Decimal(str(value)), field):
         yield error(
             "value-not-taken",
             f"{key} is {value}, and {profile.name} takes {field.min} to {field.max}",
@@ -245,3 +243,8 @@ def _check_value(key: str, value: Value, field: Field, profile: Profile, span: S
             notes=(basis(profile, field),),
             hint="choose a value between the two",
         )
+
+
+def _is_outside(value: Decimal, field: Field) -> bool:
+    """Say whether a number is outside its field's limits; it is compared as it was written, and not as a binary fraction."""
+    return (field.min is not None and value < field.min) or (field.max is not None and value > field.max)
