@@ -47,6 +47,16 @@ def test_case(case: Case) -> None:
             _check_fix(case, compilation, diagnostic)
 
 
+def test_what_a_title_page_says_of_the_whole_film() -> None:
+    film = "Title: The Lantern\nAuthor: M. Keeper\nBudget: $30\nDuration: 4s\nHeadings: off\n\nSHOT a\nRain.\n"
+    settings = compile_text(film).settings
+    assert (settings.title, settings.author, settings.duration_seconds) == ("The Lantern", "M. Keeper", 4)
+    assert (str(settings.budget_usd), settings.headings, settings.duration_unclear) == ("30", False, False)
+    nothing = compile_text("SHOT a 5s\nRain.\n").settings
+    assert (nothing.title, nothing.author, nothing.budget_usd, nothing.duration_seconds) == ("", "", None, None)
+    assert nothing.headings
+
+
 def test_names_of_cases_are_unique() -> None:
     counts = Counter(case.name for case in CASES)
     assert [name for name, count in counts.items() if count > 1] == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal, localcontext
 from pathlib import Path
@@ -43,6 +43,7 @@ from kling_dsl.ledger import (
     Refused,
     Reserved,
     Row,
+    Scope,
     Spending,
     State,
     Taken,
@@ -287,6 +288,29 @@ def test_each_scope_counts_its_own(ledger: SqliteLedger, theirs: SqliteLedger) -
     assert tightest.limit.scope == "run"
     with pytest.raises(ValueError, match="when the day began"):
         ledger.reserve(order_of("more"), (Limit("day", PRICE),), at=AT)
+
+
+@pytest.mark.parametrize("scope", get_args(Scope))
+@pytest.mark.parametrize("stand", [reserve, submit, complete, store, fail_billed, quarantine, doubt])
+def test_every_limit_counts_the_money_of_every_take_that_may_be_billed(
+    ledger: SqliteLedger, stand: Callable[[Ledger, str], Key], scope: Scope
+) -> None:
+    stand(ledger, "door")
+    since = AT if scope == "day" else None
+    refused = ledger.reserve(order_of("window"), (Limit(scope, 2 * PRICE - Decimal("0.01"), since=since),), at=AT)
+    assert isinstance(refused, Refused)
+    assert refused.spending.total_usd == PRICE
+    assert isinstance(ledger.reserve(order_of("window"), (Limit(scope, 2 * PRICE, since=since),), at=AT), Reserved)
+
+
+@pytest.mark.parametrize("scope", get_args(Scope))
+@pytest.mark.parametrize("stand", [fail_free, release])
+def test_no_limit_counts_the_money_that_is_free_again(
+    ledger: SqliteLedger, stand: Callable[[Ledger, str], Key], scope: Scope
+) -> None:
+    stand(ledger, "door")
+    limit = Limit(scope, PRICE, since=AT if scope == "day" else None)
+    assert isinstance(ledger.reserve(order_of("window"), (limit,), at=AT), Reserved)
 
 
 def test_a_clock_that_goes_back_buys_nothing_extra(ledger: SqliteLedger) -> None:

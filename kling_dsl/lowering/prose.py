@@ -38,6 +38,9 @@ _TRANSITIONS = frozenset(
 class Binder:
     """Gives the names that one request uses their tags, in order of first use, and words its prompts."""
 
+    here: Span
+    """Where a name counts as used that stands in a heading or a look of another block: the shot that is worded."""
+
     def __init__(self, cast: Cast, profile: Profile, report: Report) -> None:
         self.cast = cast
         self.profile = profile
@@ -47,8 +50,6 @@ class Binder:
         self.used: dict[str, None] = {}
         """The names that were used since this was last emptied."""
         self.voices: dict[str, str] = {}
-        self.here = Span("", 0, 1, 0, 2)
-        """Where a name counts as used that stands in a heading or a look of another block."""
         self._counts = {"elements": 0, "images": 0, "videos": 0}
 
     def prompt(
