@@ -121,13 +121,15 @@ def run_room(name: str, *, processes: int, sample: int | None, seed: int) -> Fig
     print(f"{name}: {len(asked)} of {len(names)} mutants", file=sys.stderr, flush=True)
     began = time.monotonic()
     environment = {**os.environ, "PYTHONPATH": str(folder / "mutants"), "CI": "true"}
-    subprocess.run(
+    done = subprocess.run(
         (Path(sys.executable).parent / "mutmut", "run", "--max-children", str(processes), *asked),
         cwd=folder,
         env=environment,
-        check=True,
+        check=False,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES)),
     )
+    if done.returncode:
+        raise SystemExit(f"{name}: mutmut gave up ({done.returncode}); what it said stands above")
     codes = {mutant: code for mutant, code in _codes(folder).items() if mutant in set(asked)}
     status = {mutant: "ended" if code in _ENDED else _STATUS.get(code, "ended") for mutant, code in codes.items()}
     counts = Counter(status.values())
