@@ -6,7 +6,7 @@
 
 The checkout is never touched: each process works on a copy of its own in the folder for temporary files. A copy is put
 back as it was after each deletion, and thrown away at the end. For each kind a few test files are tried first; what
-they do not notice, the whole suite is asked about. The exit code is 1 when a deletion is noticed by nothing and no
+they do not notice and nobody has explained, the whole suite is asked about. The exit code is 1 when a deletion is noticed by nothing and no
 reason stands in `EXPLAINED`.
 """
 
@@ -127,15 +127,15 @@ class Copy:
     def judge(self, deletion: Deletion, *, ask_all: str) -> Outcome:
         """Delete, run the tests, put everything back; `ask_all` is "suite" or "chosen"."""
         began = time.monotonic()
-        known = self._known_failures() if ask_all == "suite" else ()
+        first, *others = chosen_files(deletion.kind)
         with self._deleted(deletion):
-            first, *others = chosen_files(deletion.kind)
             # The first by itself, because it notices most, and collecting the others takes longer than running it.
             failed = self._run((*_OPTIONS, first), seconds=RUN_SECONDS)
             failed = failed or self._run((*_OPTIONS, *others), seconds=RUN_SECONDS)
-            if not failed and ask_all == "suite":
-                skipped = [option for test in known for option in ("--deselect", test)]
-                failed = self._run((*_OPTIONS, "--timeout", "120", *skipped, "tests"), seconds=SUITE_SECONDS)
+        if not failed and ask_all == "suite" and not explanation(deletion):
+            known = [option for test in self._known_failures() for option in ("--deselect", test)]
+            with self._deleted(deletion):
+                failed = self._run((*_OPTIONS, "--timeout", "120", *known, "tests"), seconds=SUITE_SECONDS)
         return Outcome(failed[0] if failed else "", round(time.monotonic() - began, 1))
 
     @contextlib.contextmanager
