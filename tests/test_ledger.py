@@ -236,6 +236,31 @@ COUNTED = {
 }
 
 
+@pytest.mark.parametrize(
+    ("statement", "kind"),
+    [
+        ("UPDATE takes SET fingerprint = ''", "CHECK"),
+        ("UPDATE takes SET take = 0", "CHECK"),
+        ("UPDATE takes SET price_nanos = -1", "CHECK"),
+        ("UPDATE takes SET price_nanos = 0.5", "CHECK"),
+        ("UPDATE takes SET state = 'lost'", "CHECK"),
+        ("UPDATE takes SET billed = 'no'", "CHECK"),
+        ("UPDATE takes SET state = 'failed'", "CHECK"),
+        ("UPDATE takes SET state = 'failed', billed = 'perhaps'", "CHECK"),
+        ("UPDATE takes SET fingerprint = 'window' WHERE number = 1", "UNIQUE"),
+        (
+            "INSERT INTO events (take_number, at, run, to_state, details) VALUES (99, '', '', 'stored', '')",
+            "FOREIGN KEY",
+        ),
+    ],
+)
+def test_the_file_itself_refuses_what_no_take_can_be(ledger: SqliteLedger, statement: str, kind: str) -> None:
+    store(ledger, "door")
+    store(ledger, "window")
+    with pytest.raises(sqlite3.IntegrityError, match=f"^{kind} constraint failed"):
+        ledger._connection.execute(statement)
+
+
 @pytest.mark.parametrize("standing", STANDINGS)
 def test_what_counts_as_spent_and_what_as_reserved(ledger: SqliteLedger, standing: str) -> None:
     STANDINGS[standing](ledger, "door")

@@ -191,6 +191,7 @@ class Binder:
     def _mention(self, passage: nodes.Passage, start: int, offset: int | None) -> tuple[str, int]:
         """Return what stands for the mention whose @ is at `start`, and how many characters its name takes."""
         run = name_run(passage.raw, start + 1)
+        # Most mentions repeat a name: this spares them the search and the place.
         if (binding := self.bound.get(run)) is not None:
             self.used[run] = None
             return binding.tag, len(run)
@@ -199,10 +200,6 @@ class Binder:
             self._say(offset, unknown_reference(run, passage.span(start, start + 1 + len(run)), self.cast))
             return f"@{run}", len(run)
         reference, taken = found
-        self.used[reference.name] = None
-        binding = self.bound.get(reference.name)
-        if binding is not None:
-            return binding.tag, taken
         span = self.here if offset is None else _down(passage.span(start, start + 1 + taken), offset)
         return self.mention(reference, span), taken
 
