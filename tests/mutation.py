@@ -71,7 +71,11 @@ ROOMS: dict[str, Room] = {
         ("test_language", "test_language_fingerprints", "test_diagnostic_pages"),
         400,
     ),
-    "templates": Room(("kling_dsl/templates/*.py",), ("test_templates", "test_language", "test_diagnostic_pages"), 400),
+    "templates": Room(
+        ("kling_dsl/templates/*.py",),
+        ("test_templates", "test_template_words", "test_language", "test_diagnostic_pages"),
+        400,
+    ),
 }
 
 LEFT_OUT = (
