@@ -60,11 +60,13 @@ ROOMS: dict[str, Room] = {
     ),
     "checks": Room(
         ("kling_dsl/checks/*.py",),
-        ("test_language", "test_language_limits", "test_media_checks", "test_diagnostic_pages"),
+        ("test_language", "test_language_limits", "test_media_checks", "test_rule_kinds", "test_diagnostic_pages"),
         500,
     ),
     "lowering": Room(
-        ("kling_dsl/lowering/*.py",), ("test_language", "test_language_fingerprints", "test_diagnostic_pages"), 500
+        ("kling_dsl/lowering/*.py",),
+        ("test_language", "test_rule_kinds", "test_language_fingerprints", "test_diagnostic_pages"),
+        500,
     ),
     "parser": Room(
         ("kling_dsl/parser.py", "kling_dsl/blocks.py", "kling_dsl/slips.py"),
