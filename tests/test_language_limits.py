@@ -61,6 +61,18 @@ def test_every_reference_over_the_limit_is_marked() -> None:
     assert "7" in diagnostic.message
 
 
+def test_a_cast_without_shots_is_checked_for_the_model_that_would_read_it() -> None:
+    cast, media = "STYLE Ink\n  image: refs/ink.png\n", {"refs/ink.png": picture("x", width=299, height=300)}
+    for film, options, model in (
+        (cast, None, "o3-4k"),
+        (f"Model: o3-pro\n\n{cast}", None, "o3-pro"),
+        (f"Model: o3-pro\n\n{cast}", Options(model="o3-standard"), "o3-standard"),
+    ):
+        (small,) = compile_text(film, media=media, options=options).diagnostics
+        assert small.slug == "picture-too-small"
+        assert f"and {model} takes" in small.message
+
+
 @pytest.mark.parametrize(("characters", "found"), [(2500, []), (2501, ["value-not-taken"])])
 def test_a_text_of_its_own_is_as_long_as_its_field(characters: int, found: list[str]) -> None:
     film = f"Model: v3-pro-text\n\nSHOT a 5s\n  negative: {'x' * characters}\nRain.\n"
