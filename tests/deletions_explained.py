@@ -15,5 +15,9 @@ EXPLAINED: dict[str, dict[str, tuple[str, ...]]] = {
             "return binding.tag, len(run)",
         ),
     },
+    "A mistake that is found again in the same place is told once whatever is done here.": {
+        # The look of a CLIP is read for each of its shots.
+        "requests.py": ("look_offset = None",),
+    },
 }
 """A statement is named by how it begins. What is here is looked at again whenever the table is made."""
