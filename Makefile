@@ -93,7 +93,6 @@ deletions: $(INSTALLED) ## Delete each rule, check, limit and line of the bindin
 .PHONY: mutation
 mutation: $(INSTALLED) ## Change the code in small ways and count what the tests notice: all rooms, or make mutation ROOM=checks; takes hours.
 	@$(PY) tests/mutation.py $(if $(ROOM),--room $(ROOM)) $(if $(SAMPLE),--sample $(SAMPLE))
-	@$(PY) tests/mutation.py --page
 
 .PHONY: bench
 bench: $(INSTALLED) $(PEERS) ## Measure against what one would use instead; takes minutes.
