@@ -73,7 +73,13 @@ ROOMS: dict[str, Room] = {
     ),
     "parser": Room(
         ("kling_dsl/parser.py", "kling_dsl/blocks.py", "kling_dsl/slips.py", "kling_dsl/statements.py"),
-        ("test_language", "test_expectations", "test_language_fingerprints", "test_diagnostic_pages"),
+        (
+            "test_language",
+            "test_expectations",
+            "test_language_limits",
+            "test_language_fingerprints",
+            "test_diagnostic_pages",
+        ),
     ),
     "templates": Room(
         ("kling_dsl/templates/*.py",),
