@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from told import check_kept, in_full
+from told import check_kept, check_no_others, in_full
 
 from kling_dsl.templates import expand
 
@@ -145,7 +145,41 @@ TEMPLATES = (
     *("{{ ('x' * 9999) | replace('x', 'y' * 9999) }}", "{{ ('x' * 9999) | wordwrap(1, wrapstring='y' * 9999) }}"),
     "{% macro a() %}{{ a() }}{% endmacro %}{{ a() }}",
     "{% set n = namespace(a=[]) %}{% for i in range(999) %}{% set n.a = [n.a] %}{% endfor %}{{ n.a }}",
+    *(
+        "{{ ('x' * 9999).replace('x', 'y' * 9999) }}",
+        "{{ rows | batch(99999999) | list }}",
+        "{{ rows | slice(99999999) | list }}",
+    ),
+    *(
+        "{{ (9 ** 999) * (9 ** 999) }}",
+        "{{ {'a': {'b': {'c': {'d': 1}}}}.x }}",
+        "{{ [[[[1]]]][9] }}",
+    ),
+    *(
+        "{{ {('a', ('b', 'c')): 1}.x }}",
+        "{% for i in range(9999) %}{{ 'x' * 9999 }}{% endfor %}",
+        "{{ '%9999d' % 1 }}",
+        "{{ '%.9999f' % 1 }}",
+    ),
+    *(
+        "{{ ('x ' * 60000) | wordwrap }}",
+        "{{ ('x' * 1048576).split('x') | length }}",
+        "{{ ('a' * 999999).center(9) | length }}",
+    ),
     # What is right, near the edge of it.
+    *(
+        "{{ 'a,b,c'.split(',') | join('-') }} {{ 'a,b,c'.split(',', 1) }} {{ 'a,b,c'.rsplit(',', 1) }}",
+        "{{ 'aXbX'.replace('X', '.', 1) }}",
+    ),
+    *(
+        "{{ rows | batch(1) | list | length }}",
+        "{{ rows | slice(2) | list | length }}",
+        "{% set x = city %}{{ x }}{% set y %}b{{ x }}{% endset %}{{ y }}",
+    ),
+    *(
+        "{{ true and city or none }}{{ not true }}{{ 1 if false else 2 }}",
+        "{{ city is defined }}{{ nope is defined }}{{ 3 is odd }}",
+    ),
     *(
         "{{ city }} {{ count }} {{ colours.split(', ')[1] }}",
         "{{ rows[0].name }} {{ rows[-1].watts }} {{ rows[0].note }}",
@@ -223,3 +257,7 @@ def test_what_a_template_writes_or_is_told(template: str) -> None:
     expansion = expand(text, file=FILM, values={**VALUES, "rows": ROWS}, read=_nothing)
     told = PYTHONS_OWN.sub("(in Python's own words)", in_full(expansion.diagnostics))
     check_kept(TOLD, template, told or f"{expansion.text}\n")
+
+
+def test_nothing_is_kept_of_templates_that_are_gone() -> None:
+    check_no_others(TOLD, TEMPLATES)
