@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import FILM, Case, apply_fix, compile_text, mark_of, prompts, read_cases
+from helpers import FILM, Case, apply_fix, check, compile_text, mark_of, prompts, read_cases
 from told import check_kept, check_no_others, in_calls, in_full
 
 from kling_dsl.compiler import Compilation, Options
@@ -55,6 +55,14 @@ def test_what_a_title_page_says_of_the_whole_film() -> None:
     nothing = compile_text("SHOT a 5s\nRain.\n").settings
     assert (nothing.title, nothing.author, nothing.budget_usd, nothing.duration_seconds) == ("", "", None, None)
     assert nothing.headings
+
+
+@pytest.mark.parametrize("blanks", ["", "   ", "\t"])
+def test_blanks_at_the_end_of_an_expectation_are_none_of_its_words(blanks: str) -> None:
+    film = f'import cast.kling\n\nSHOT a 5s\n  audio: on\nMIRA: Come back.\n\nEXPECT shot a says "Come back"{blanks}\n'
+    assert check(film) == []
+    assert check(film.replace("Come back.", "Rain.")) == []
+    assert check(film.replace('back"', "back")) == ["7:20 expect-word"]
 
 
 def test_names_of_cases_are_unique() -> None:
