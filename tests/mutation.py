@@ -77,6 +77,7 @@ ROOMS: dict[str, Room] = {
             "test_language",
             "test_expectations",
             "test_language_limits",
+            "test_language_properties",
             "test_language_fingerprints",
             "test_diagnostic_pages",
         ),
