@@ -47,7 +47,7 @@ _SHEETS = (
     "test_emitter",
 )
 _CHECKS = (
-    *("test_language", "test_expectations", "test_sheet_limits", "test_quotes", "test_rule_kinds"),
+    *("test_language", "test_expectations", "test_sheet_limits", "test_quotes", "test_rule_kinds", "test_check_words"),
     *("test_diagnostic_pages", "test_media_checks", "test_language_limits"),
 )
 _LEDGER = ("test_ledger", "test_ledger_files", "test_plan_limits", "test_ledger_properties", "test_ledger_processes")

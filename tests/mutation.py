@@ -64,6 +64,7 @@ ROOMS: dict[str, Room] = {
             "test_language_limits",
             "test_media_checks",
             "test_rule_kinds",
+            "test_check_words",
             "test_diagnostic_pages",
         ),
     ),
