@@ -19,5 +19,8 @@ EXPLAINED: dict[str, dict[str, tuple[str, ...]]] = {
         # The look of a CLIP is read for each of its shots.
         "requests.py": ("look_offset = None",),
     },
+    "Another rule says the same: only of a failed take is it told whether it may be billed, and the file refuses others.": {
+        "transitions.py": ('state == "failed"',),
+    },
 }
 """A statement is named by how it begins. What is here is looked at again whenever the table is made."""

@@ -189,8 +189,12 @@ def test_the_history_is_complete_over_several_attempts(ledger: SqliteLedger, the
 
 def test_history_and_takes_cannot_be_removed(ledger: SqliteLedger) -> None:
     store(ledger, "door")
-    for statement in ("DELETE FROM takes", "DELETE FROM events", "UPDATE events SET run = ''"):
-        with pytest.raises(sqlite3.IntegrityError):
+    for statement, why in (
+        ("DELETE FROM takes", "a take is never deleted"),
+        ("DELETE FROM events", "history stays"),
+        ("UPDATE events SET run = ''", "history stays"),
+    ):
+        with pytest.raises(sqlite3.IntegrityError, match=f"^{why}$"):
             ledger._connection.execute(statement)
     assert len(ledger.events(key_of("door"))) == 4
 
