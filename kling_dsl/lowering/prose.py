@@ -40,6 +40,8 @@ class Binder:
 
     here: Span
     """Where a name counts as used that stands in a heading or a look of another block: the shot that is worded."""
+    used: dict[str, None]
+    """The names that this shot uses, or that it is lent; set anew for each."""
 
     def __init__(self, cast: Cast, profile: Profile, report: Report) -> None:
         self.cast = cast
@@ -47,8 +49,6 @@ class Binder:
         self.report = report
         self.bound: dict[str, ir.Binding] = {}
         self.described: set[str] = set()
-        self.used: dict[str, None] = {}
-        """The names that were used since this was last emptied."""
         self.voices: dict[str, str] = {}
         self._counts = {"elements": 0, "images": 0, "videos": 0}
 
