@@ -12,8 +12,11 @@ EXPLAINED: dict[str, dict[str, tuple[str, ...]]] = {
             # Once a note was not closed no later one is: without this, many of them take the square of the text.
             "closed = False",
             # Most mentions repeat a name, which needs no search and no place.
+            "if (binding := self.bound.get(run)) is not None:",
             "return binding.tag, len(run)",
         ),
+        # Nothing is lent to most shots.
+        "requests.py": ("return shots",),
     },
     "A mistake that is found again in the same place is told once whatever is done here.": {
         # The look of a CLIP is read for each of its shots.

@@ -57,6 +57,21 @@ def test_what_a_title_page_says_of_the_whole_film() -> None:
     assert nothing.headings
 
 
+def test_each_shot_of_a_clip_uses_its_own_names_and_those_that_are_lent_to_all() -> None:
+    film = (
+        "import cast.kling\n\nCLIP c\n  with: @Fog, @Mira\n\nSHOT a 3s\n@Mira meets @Keeper.\n\n"
+        "SHOT b 3s\n@Lamp, then @Keeper.\n\nSHOT d 3s\n@Lamp and @Lamp.\n\nEND CLIP\n"
+    )
+    (lent,) = compile_text(film).items
+    assert {shot.id: shot.uses for shot in lent.built.request.shots} == {
+        "a": ("Mira", "Keeper", "Fog", "Mira"),
+        "b": ("Lamp", "Keeper", "Fog", "Mira"),
+        "d": ("Lamp", "Fog", "Mira"),
+    }
+    (own,) = compile_text(film.replace("  with: @Fog, @Mira\n", "")).items
+    assert [shot.uses for shot in own.built.request.shots] == [("Mira", "Keeper"), ("Lamp", "Keeper"), ("Lamp",)]
+
+
 @pytest.mark.parametrize("blanks", ["", "   ", "\t"])
 def test_blanks_at_the_end_of_an_expectation_are_none_of_its_words(blanks: str) -> None:
     film = f'import cast.kling\n\nSHOT a 5s\n  audio: on\nMIRA: Come back.\n\nEXPECT shot a says "Come back"{blanks}\n'
