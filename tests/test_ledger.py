@@ -240,29 +240,29 @@ COUNTED = {
 }
 
 
-@pytest.mark.parametrize(
-    ("statement", "kind"),
-    [
-        ("UPDATE takes SET fingerprint = ''", "CHECK"),
-        ("UPDATE takes SET take = 0", "CHECK"),
-        ("UPDATE takes SET price_nanos = -1", "CHECK"),
-        ("UPDATE takes SET price_nanos = 0.5", "CHECK"),
-        ("UPDATE takes SET state = 'lost'", "CHECK"),
-        ("UPDATE takes SET billed = 'no'", "CHECK"),
-        ("UPDATE takes SET state = 'failed'", "CHECK"),
-        ("UPDATE takes SET state = 'failed', billed = 'perhaps'", "CHECK"),
-        ("UPDATE takes SET fingerprint = 'window' WHERE number = 1", "UNIQUE"),
-        (
-            "INSERT INTO events (take_number, at, run, to_state, details) VALUES (99, '', '', 'stored', '')",
-            "FOREIGN KEY",
-        ),
-    ],
+REFUSED_BY_THE_FILE = (
+    ("UPDATE takes SET fingerprint = ''", "CHECK"),
+    ("UPDATE takes SET take = 0", "CHECK"),
+    ("UPDATE takes SET price_nanos = -1", "CHECK"),
+    ("UPDATE takes SET price_nanos = 0.5", "CHECK"),
+    ("UPDATE takes SET state = 'lost'", "CHECK"),
+    ("UPDATE takes SET billed = 'no'", "CHECK"),
+    ("UPDATE takes SET state = 'failed'", "CHECK"),
+    ("UPDATE takes SET state = 'failed', billed = 'perhaps'", "CHECK"),
+    ("UPDATE takes SET fingerprint = 'window' WHERE number = 1", "UNIQUE"),
+    (
+        "INSERT INTO events (take_number, at, run, to_state, details) VALUES (99, '', '', 'stored', '')",
+        "FOREIGN KEY",
+    ),
 )
-def test_the_file_itself_refuses_what_no_take_can_be(ledger: SqliteLedger, statement: str, kind: str) -> None:
+
+
+def test_the_file_itself_refuses_what_no_take_can_be(ledger: SqliteLedger) -> None:
     store(ledger, "door")
     store(ledger, "window")
-    with pytest.raises(sqlite3.IntegrityError, match=f"^{kind} constraint failed"):
-        ledger._connection.execute(statement)
+    for statement, kind in REFUSED_BY_THE_FILE:
+        with pytest.raises(sqlite3.IntegrityError, match=f"^{kind} constraint failed"):
+            ledger._connection.execute(statement)
 
 
 @pytest.mark.parametrize("standing", STANDINGS)
@@ -319,27 +319,29 @@ def test_each_scope_counts_its_own(ledger: SqliteLedger, theirs: SqliteLedger) -
         ledger.reserve(order_of("more"), (Limit("day", PRICE),), at=AT)
 
 
-@pytest.mark.parametrize("scope", get_args(Scope))
+def every_scope(usd: Decimal) -> Iterator[Limit]:
+    for scope in get_args(Scope):
+        yield Limit(scope, usd, since=AT if scope == "day" else None)
+
+
 @pytest.mark.parametrize("stand", [reserve, submit, complete, store, fail_billed, quarantine, doubt])
 def test_every_limit_counts_the_money_of_every_take_that_may_be_billed(
-    ledger: SqliteLedger, stand: Callable[[Ledger, str], Key], scope: Scope
+    ledger: SqliteLedger, stand: Callable[[Ledger, str], Key]
 ) -> None:
     stand(ledger, "door")
-    since = AT if scope == "day" else None
-    refused = ledger.reserve(order_of("window"), (Limit(scope, 2 * PRICE - Decimal("0.01"), since=since),), at=AT)
-    assert isinstance(refused, Refused)
-    assert refused.spending.total_usd == PRICE
-    assert isinstance(ledger.reserve(order_of("window"), (Limit(scope, 2 * PRICE, since=since),), at=AT), Reserved)
+    for limit in every_scope(2 * PRICE - Decimal("0.01")):
+        refused = ledger.reserve(order_of("window"), (limit,), at=AT)
+        assert isinstance(refused, Refused), limit.scope
+        assert refused.spending.total_usd == PRICE
+    assert isinstance(ledger.reserve(order_of("window"), (*every_scope(2 * PRICE),), at=AT), Reserved)
 
 
-@pytest.mark.parametrize("scope", get_args(Scope))
 @pytest.mark.parametrize("stand", [fail_free, release])
 def test_no_limit_counts_the_money_that_is_free_again(
-    ledger: SqliteLedger, stand: Callable[[Ledger, str], Key], scope: Scope
+    ledger: SqliteLedger, stand: Callable[[Ledger, str], Key]
 ) -> None:
     stand(ledger, "door")
-    limit = Limit(scope, PRICE, since=AT if scope == "day" else None)
-    assert isinstance(ledger.reserve(order_of("window"), (limit,), at=AT), Reserved)
+    assert isinstance(ledger.reserve(order_of("window"), (*every_scope(PRICE),), at=AT), Reserved)
 
 
 def test_a_clock_that_goes_back_buys_nothing_extra(ledger: SqliteLedger) -> None:

@@ -56,17 +56,17 @@ STANDINGS: dict[str, Callable[[Ledger, str], Key]] = {
 @pytest.mark.parametrize("standing", STANDINGS)
 def test_a_step_that_may_not_be_gone_says_why(tmp_path: Path, standing: str) -> None:
     told: list[str] = []
-    with (
-        open_ledger(tmp_path / "ledger.db", run="ours") as ours,
-        open_ledger(tmp_path / "ledger.db", run="other") as other,
-    ):
+    path = tmp_path / "ledger.db"
+    with open_ledger(path, run="ours") as ours, open_ledger(path, run="other") as other:
+        key = STANDINGS[standing](ours, "door")
         for name, step in STEPS.items():
             for who in (ours, other):
-                key = STANDINGS[standing](ours, f"{name}-{who.run}")
                 try:
                     step(who, key)
                 except Conflict as conflict:
                     told.append(f"{who.run}: {conflict}")
+                else:
+                    key = STANDINGS[standing](ours, f"door after {name} by {who.run}")
     check_kept(TOLD, f"Conflict {standing}", "".join(f"{line}\n" for line in told))
 
 
