@@ -119,6 +119,7 @@ class Figures(msgspec.Struct, frozen=True):
     minutes: float
     date: str
     mutmut: str
+    seed: int
 
     @property
     def share(self) -> float:
@@ -161,6 +162,7 @@ def run_room(name: str, *, processes: int, sample: int | None, seed: int) -> Fig
         minutes=round((time.monotonic() - began) / 60, 1),
         date=f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}",
         mutmut=version("mutmut"),
+        seed=seed,
     )
 
 
@@ -223,18 +225,19 @@ def keep_figures(figures: Figures) -> None:
 def table(figures: dict[str, Figures]) -> str:
     """Return the table of all rooms, with the sum below."""
     lines = [
-        "| Room | Mutants | Asked | Killed | Ended | Survived | No test | Share | Minutes | Date |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
+        "| Room | Mutants | Asked | Killed | Ended | Survived | No test | Share | Minutes | Seed | Date |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
     ]
     for one in figures.values():
+        seed = one.seed if one.asked < one.mutants else "all"
         lines.append(
             f"| {one.room} | {one.mutants:,} | {one.asked:,} | {one.killed:,} | {one.ended} | {len(one.survivors)}"
-            f" | {len(one.untested)} | {one.share:.1%} | {one.minutes} | {one.date} |"
+            f" | {len(one.untested)} | {one.share:.1%} | {one.minutes} | {seed} | {one.date} |"
         )
     mutants, asked = (sum(getattr(one, name) for one in figures.values()) for name in ("mutants", "asked"))
     # Each room counts by its size, however large its sample is.
     share = sum(one.share * one.mutants for one in figures.values()) / mutants
-    lines.append(f"| all, by size | {mutants:,} | {asked:,} | | | | | {share:.1%} | | |")
+    lines.append(f"| all, by size | {mutants:,} | {asked:,} | | | | | {share:.1%} | | | |")
     return "\n".join(lines) + "\n"
 
 
@@ -245,7 +248,7 @@ def write_page(figures: dict[str, Figures]) -> None:
     _, end, after = rest.partition("<!-- end of figures -->\n")
     assert mark, "the page has a mark where the figures begin"
     assert end, "the page has a mark where the figures end"
-    used = f"\nmutmut {version('mutmut')}, Python {platform.python_version()}, seed {SEED} for samples.\n\n"
+    used = f"\nmutmut {version('mutmut')}, Python {platform.python_version()}.\n\n"
     PAGE.write_text(before + mark + used + table(figures) + "\n" + end + after, encoding="utf-8")
 
 
