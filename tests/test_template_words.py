@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,14 @@ TOLD = Path(__file__).parent / "told" / "templates.txt"
 FILM = "film.kling"
 PYTHONS_OWN = re.compile(r"(?<=template-error\]: )(?!.*(?:work between|called with|gives a function)).*")
 """What another version of Python may say otherwise."""
-VALUES = {"city": "Lyon", "count": "3", "colours": "red, blue", "names": "Ann and Bo"}
+VALUES: dict[str, object] = {
+    "tags": frozenset("cab"),
+    "price": Decimal("2.10"),
+    "city": "Lyon",
+    "count": "3",
+    "colours": "red, blue",
+    "names": "Ann and Bo",
+}
 ROWS = [{"id": "a", "name": "Lamp", "watts": 40, "note": None}, {"id": "b", "name": "Oil", "watts": 60.5, "note": "x"}]
 
 TEMPLATES = (
@@ -166,7 +174,68 @@ TEMPLATES = (
         "{{ ('x' * 1048576).split('x') | length }}",
         "{{ ('a' * 999999).center(9) | length }}",
     ),
+    # What is told of loops, of names inside them, and of tags that are open.
+    *(
+        "{% for r in rows %}{% for s in rows %}{{ s.nope }}{% endfor %}{% endfor %}",
+        "{% for r in rows %}{% if loop.index == 2 %}{{ r.x }}{% endif %}{% endfor %}",
+    ),
+    *(
+        "{% set x %}open",
+        "{% set x = 1 %}{% for a in rows %}",
+        "{% if city %}{% for a in rows %}{% endif %}",
+        "{% filter upper %}x",
+        "{% with a = 1 %}",
+    ),
+    *(
+        "{% macro m() %}x",
+        "{% call m() %}x",
+        "{{ 'a' is evn }}",
+        "{{ 'a' is upperr }}",
+        "{{ [] | frst }}",
+        "{{ range(3) | first | nope }}",
+    ),
+    *(
+        "{% macro m(a, a) %}{% endmacro %}",
+        "{{ m(1, x=1, x=2) }}",
+        "{% macro m() %}{% endmacro %}{{ m(1) }}",
+        "{{ rows | map('nope') | list }}",
+    ),
+    *(
+        "{{ 2 ** 4100 }}",
+        "{{ -(2 ** 4100) }}",
+        "{{ '{:999}'.format(1) | length }}",
+    ),
+    *(
+        "{{ '{:1000}'.format(1) | length }}",
+        "{{ '{:1001}'.format(1) }}",
+        "{{ '{:01000}'.format(1) }}",
+        "{{ '%1000d' % 1 | length }}",
+        "{{ ('%1000d' % 1) | length }}",
+    ),
     # What is right, near the edge of it.
+    *(
+        "{{ 1_0.5 }} {{ 1_000.25e1_0 }} {{ 0.5 | round }} {{ 2.567 | round(2) }} {{ 2.5 | round(0, 'floor') }}",
+        "{{ 5 | string }}{{ 1.5 | string | length }}",
+    ),
+    *(
+        "{% for c in tags %}{{ c }},{% endfor %}",
+        "{{ price }} {{ price * 2 }} {{ price | string }}",
+        "{% set x = [] %}{{ x }}{% set y %}z{% endset %}{{ y }}",
+    ),
+    *(
+        "{% for r in rows %}{% for s in rows %}{{ loop.index }}{{ r.id }}{{ s.id }} {% endfor %}{% endfor %}",
+        "{{ range(3) | list }} {{ range(2, 9, 3) | list }}",
+    ),
+    *(
+        "{% for r in rows if r.note %}{{ loop.index }}{{ r.id }}{% endfor %}",
+        "{% for a in [1, 2, 3] %}{{ loop.cycle('x', 'y') }}{% endfor %}",
+        "{% filter upper %}a{{ city }}{% endfilter %}",
+    ),
+    *(
+        "{% macro m(x) %}[{{ x }}{{ caller() }}]{% endmacro %}{% call m(1) %}c{% endcall %}",
+        "{% with a = 1, b = 2 %}{{ a }}{{ b }}{% endwith %}",
+        "{% block a %}in{% endblock %}",
+    ),
     *(
         "{{ 'a,b,c'.split(',') | join('-') }} {{ 'a,b,c'.split(',', 1) }} {{ 'a,b,c'.rsplit(',', 1) }}",
         "{{ 'aXbX'.replace('X', '.', 1) }}",
@@ -260,4 +329,19 @@ def test_what_a_template_writes_or_is_told(template: str) -> None:
 
 
 def test_nothing_is_kept_of_templates_that_are_gone() -> None:
-    check_no_others(TOLD, TEMPLATES)
+    check_no_others(TOLD, (*TEMPLATES, "included files"))
+
+
+def test_a_text_without_marks_has_newlines_only() -> None:
+    for text in ("Rain.\r\nSnow.\rHail.\n", "Rain.\r\n{{ 'Snow' }}.\rHail.\n"):
+        assert expand(text, file=FILM, values={}, read=_nothing).text == "Rain.\nSnow.\nHail.\n"
+
+
+def test_included_texts_are_joined_and_their_mistakes_stand_in_them() -> None:
+    files = {"one.kling": "One {{ city }}.\n{% include 'sub/two.kling' %}", "sub/two.kling": "Two.\n{{ nope }}\n"}
+    text = "{% include 'one.kling' %}\n{% for r in rows %}{% include 'one.kling' %}{% endfor %}\n"
+    told = expand(text, file=FILM, values={**VALUES, "rows": ROWS}, read=files.get)
+    check_kept(TOLD, "included files", in_full(told.diagnostics))
+    files["sub/two.kling"] = "Two.\n"
+    whole = expand(text, file=FILM, values={**VALUES, "rows": ROWS}, read=files.get)
+    assert (whole.diagnostics, whole.text) == ((), "One Lyon.\nTwo.\n\nOne Lyon.\nTwo.\nOne Lyon.\nTwo.\n\n")
