@@ -137,6 +137,7 @@ def test_update_golden_puts_blocks_right_and_leaves_the_rest(project: Path) -> N
         ("```kling\n```\n\n```prompt\n```\n", 4, "says nothing that can be tested"),
         ("```kling colour=red\n```\n", 1, "knows no colour="),
         ("```kling set\n```\n", 1, "needs a name=value"),
+        ("```kling set name='x\n```\n", 1, "cannot be read: No closing quotation"),
         ("```kling main=a.kling main=b.kling\n```\n", 1, "given twice"),
         ("```kling\n```\n\n```kling file=film.kling\n```\n", 4, "film.kling is written twice"),
     ],

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
-
 import msgspec
 
-from kling_dsl.reports.markdown import Block, MarkdownError, split_markdown
+from kling_dsl.reports.markdown import Block, MarkdownError, Words, read_words, split_markdown
 
 MAIN_FILE = "film.kling"
 """The name of a film whose block gives none."""
@@ -105,9 +103,9 @@ def _is_film(block: Block) -> bool:
 
 def _example(heading: str, blocks: list[Block]) -> Example:
     first = blocks[0]
-    info = _Info()
+    info = Words()
     if _is_film(first):
-        info = _read_info(first)
+        info = _read_words(first)
         _allow(first, info, {"main", "model"})
     elif first.kind != "console":
         raise PageError(
@@ -141,7 +139,7 @@ def _example(heading: str, blocks: list[Block]) -> Example:
 def _file(block: Block) -> File | None:
     if not any(word.startswith("file=") for word in block.info.split()):
         return None
-    info = _read_info(block)
+    info = _read_words(block)
     _allow(block, info, {"file", "same"})
     return File(info.options["file"], block, info.options.get("same", ""))
 
@@ -164,32 +162,14 @@ def _saying(block: Block) -> Saying:
     return Saying(kind, of, block)
 
 
-class _Info(msgspec.Struct, frozen=True):
-    """The words after a fence: options, and what `set` and `data` give."""
-
-    options: dict[str, str] = {}
-    parameters: dict[str, str] = {}
-    data: dict[str, str] = {}
-
-
-def _read_info(block: Block) -> _Info:
-    given: dict[str, dict[str, str]] = {"": {}, "set": {}, "data": {}}
-    into = ""
-    for word in shlex.split(block.info)[1:]:
-        if word in ("set", "data") and not into:
-            into = word
-            continue
-        key, equals, value = word.partition("=")
-        if not equals or not key or key in given[into]:
-            raise PageError(block.line - 1, f"'{word}' is no key=value, or its key is given twice")
-        given[into][key] = value
-        into = ""
-    if into:
-        raise PageError(block.line - 1, f"'{into}' needs a name=value after it")
-    return _Info(given[""], given["set"], given["data"])
+def _read_words(block: Block) -> Words:
+    try:
+        return read_words(block)
+    except MarkdownError as problem:
+        raise PageError(problem.line, problem.reason) from None
 
 
-def _allow(block: Block, info: _Info, keys: set[str]) -> None:
+def _allow(block: Block, info: Words, keys: set[str]) -> None:
     for key in info.options:
         if key not in keys:
             raise PageError(block.line - 1, f"a page knows no {key}= here, only {', '.join(sorted(keys))}")

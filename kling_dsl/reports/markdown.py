@@ -31,6 +31,39 @@ class Block(msgspec.Struct, frozen=True):
         return self.info.partition(" ")[0]
 
 
+class Words(msgspec.Struct, frozen=True):
+    """The words after a fence: `key=value` options, and what `set` and `data` give."""
+
+    options: dict[str, str] = {}
+    parameters: dict[str, str] = {}
+    data: dict[str, str] = {}
+
+
+def read_words(block: Block) -> Words:
+    """Read the words behind the kind of a block. Raises MarkdownError, with the line of the fence, for what is no such."""
+    import shlex
+
+    line = block.line - 1
+    try:
+        words = shlex.split(block.info)[1:]
+    except ValueError as problem:
+        raise MarkdownError(line, f"the words after the fence cannot be read: {problem}") from None
+    given: dict[str, dict[str, str]] = {"": {}, "set": {}, "data": {}}
+    into = ""
+    for word in words:
+        if word in ("set", "data") and not into:
+            into = word
+            continue
+        key, equals, value = word.partition("=")
+        if not equals or not key or key in given[into]:
+            raise MarkdownError(line, f"'{word}' is no key=value, or its key is given twice")
+        given[into][key] = value
+        into = ""
+    if into:
+        raise MarkdownError(line, f"'{into}' needs a name=value after it")
+    return Words(given[""], given["set"], given["data"])
+
+
 def split_markdown(text: str) -> tuple[str | Block, ...]:
     """Return the lines of a page, each fenced block in one piece. Raises MarkdownError for a block without an end."""
     lines = text.split("\n")

@@ -9,7 +9,7 @@ import msgspec
 
 from kling_dsl.diagnostics import Severity
 from kling_dsl.reports.escaping import visible_lines
-from kling_dsl.reports.markdown import Block, MarkdownError, split_markdown
+from kling_dsl.reports.markdown import Block, MarkdownError, Words, read_words, split_markdown
 from kling_dsl.reports.palette import PLAIN, Palette
 from kling_dsl.resources import specs_path
 
@@ -166,15 +166,6 @@ def _examples(text: str, slug: str) -> tuple[Example, ...]:
     return tuple(examples)
 
 
-class _Info(msgspec.Struct, frozen=True):
-    """The words after a fence: the file's name, the options, the `set` and the `data` values."""
-
-    name: str
-    options: dict[str, str]
-    parameters: dict[str, str]
-    data: dict[str, str]
-
-
 def _is_film(block: Block) -> bool:
     words = block.info.split()
     return words[:1] == ["kling"] and not any(word.startswith("file=") for word in words)
@@ -182,14 +173,14 @@ def _is_film(block: Block) -> bool:
 
 def _example(kind: Literal["wrong", "right"], blocks: list[Block], slug: str) -> Example:
     film = blocks[0]
-    info = _info(film, slug)
-    main = info.name or MAIN_FILE
+    info = _words(film, slug)
+    main = info.options.pop("main", "") or MAIN_FILE
     files = {main: film.text}
     lists = [block for block in blocks[1:] if block.kind == "diagnostics"]
     for block in blocks[1:]:
         if block in lists:
             continue
-        name = _info(block, slug).name
+        name = _words(block, slug).options.get("file", "")
         if not name or name in files:
             raise PageError(f"{slug}:{block.line - 1}: a further file of an example needs a file= name of its own")
         files[name] = block.text
@@ -202,25 +193,11 @@ def _example(kind: Literal["wrong", "right"], blocks: list[Block], slug: str) ->
     return Example(kind, files, main, expected, film.line, info.options, info.parameters, info.data)
 
 
-def _info(block: Block, slug: str) -> _Info:
-    import shlex
-
-    given: dict[str, dict[str, str]] = {"": {}, "set": {}, "data": {}}
-    into = ""
-    for word in shlex.split(block.info)[1:]:
-        if word in ("set", "data") and not into:
-            into = word
-            continue
-        key, equals, value = word.partition("=")
-        if not equals or not key or key in given[into]:
-            raise PageError(f"{slug}:{block.line - 1}: '{word}' is no key=value, or its key is given twice")
-        given[into][key] = value
-        into = ""
-    if into:
-        raise PageError(f"{slug}:{block.line - 1}: '{into}' needs a name=value after it")
-    options = given[""]
-    name = options.pop("main" if _is_film(block) else "file", "")
-    return _Info(name, options, given["set"], given["data"])
+def _words(block: Block, slug: str) -> Words:
+    try:
+        return read_words(block)
+    except MarkdownError as problem:
+        raise PageError(f"{slug}:{problem}") from None
 
 
 def _expected(block: Block, slug: str, files: tuple[str, ...]) -> list[Expected]:
