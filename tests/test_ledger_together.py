@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +15,9 @@ from ledger_samples import AT, TAKEN, order_of, total
 from kling_dsl.ledger import Conflict, Refused, Reserved, UnwritableLedger, open_ledger, read_ledger
 from kling_dsl.ledger.sqlite import SqliteLedger
 from kling_dsl.render.writing import MAX_TOGETHER, in_turn
+
+ROOM_BYTES = 512 * 1024
+"""Enough for small steps, each alone, and not for a large result; less than what SQLite keeps in memory until a commit."""
 
 
 @pytest.fixture
@@ -31,6 +35,17 @@ def seen(path: Path) -> list[tuple[str, str]]:
     """Return what another process sees of the takes."""
     with read_ledger(path) as reader:
         return [(row.key.fingerprint, row.state) for row in reader.rows()]
+
+
+@contextlib.contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """Let this process make no file larger for a while: a commit then fails as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_steps_are_seen_by_others_when_all_of_them_are_taken(ledger: SqliteLedger, path: Path) -> None:
@@ -68,7 +83,7 @@ def test_nothing_is_kept_when_what_happens_inside_fails(ledger: SqliteLedger, pa
     assert seen(path) == [("a", "intent")]
 
 
-def test_a_full_disk_undoes_all_steps_and_is_told_to_everyone(ledger: SqliteLedger, path: Path) -> None:
+def test_on_a_full_disk_what_was_answered_is_what_was_kept(ledger: SqliteLedger, path: Path) -> None:
     ledger.reserve(order_of("before"), (), at=AT)
     pages = ledger._connection.execute("PRAGMA page_count").fetchone()[0]
     ledger._connection.execute(f"PRAGMA max_page_count = {pages}")
@@ -118,3 +133,39 @@ def test_many_steps_at_once_need_few_commits(ledger: SqliteLedger) -> None:
     assert len(ledger.rows()) == 200
     # The first may go alone; the others wait meanwhile, and share the following ones.
     assert 200 // MAX_TOGETHER <= len(commits) <= 20
+
+
+def test_a_step_that_does_not_fit_on_the_disk_takes_no_other_with_it(ledger: SqliteLedger, path: Path) -> None:
+    # The ids of jobs that are paid for wait for the same commit as a result for which there is no room.
+    names = [f"n{number}" for number in range(8)]
+    for name in (*names, "large"):
+        ledger.reserve(order_of(name), (), at=AT)
+    ledger.submitted(order_of("large").key, **TAKEN, at=AT)
+    waiting = path.with_name(f"{path.name}-wal").stat().st_size
+
+    async def go() -> list[object]:
+        def submit(name: str) -> asyncio.Task[object]:
+            return asyncio.ensure_future(in_turn(ledger, ledger.submitted, order_of(name).key, **TAKEN, at=AT))
+
+        large = bytes(2 * ROOM_BYTES)
+        complete = in_turn(ledger, ledger.completed, order_of("large").key, result=large, billed_units=None, at=AT)
+        with ledger._turn:
+            tasks = [*map(submit, names[:4]), asyncio.ensure_future(complete), *map(submit, names[4:])]
+            await asyncio.sleep(0)
+        return [*await asyncio.gather(*tasks, return_exceptions=True)]
+
+    with largest_file(waiting + ROOM_BYTES):
+        answers = asyncio.run(go())
+    assert [type(answer).__name__ for answer in answers] == [*["Row"] * 4, "UnwritableLedger", *["Row"] * 4]
+    assert seen(path) == [*((name, "submitted") for name in names), ("large", "submitted")]
+
+
+def test_a_commit_that_fails_undoes_all_steps_and_says_so(ledger: SqliteLedger, path: Path) -> None:
+    ledger.reserve(order_of("large"), (), at=AT)
+    ledger.submitted(order_of("large").key, **TAKEN, at=AT)
+    with largest_file(path.with_name(f"{path.name}-wal").stat().st_size):
+        with pytest.raises(UnwritableLedger), ledger.together():
+            ledger.completed(order_of("large").key, result=bytes(ROOM_BYTES), billed_units=None, at=AT)
+        assert seen(path) == [("large", "submitted")]
+    ledger.completed(order_of("large").key, result=bytes(ROOM_BYTES), billed_units=None, at=AT)
+    assert seen(path) == [("large", "completed")]

@@ -236,16 +236,15 @@ class SqliteLedger(Questions):
 
         A step that is refused takes no other with it; when the disk fails, all of them are undone, and that is raised.
         """
-        with self._turn:
+        with self._turn, files.translated(self._path):
             self._gathering, self._lost = True, None
             try:
                 yield
                 if self._lost is not None:
                     raise self._lost
                 if self._connection.in_transaction:
-                    with files.translated(self._path):
-                        self._make_sure_of_the_file()
-                        self._connection.execute("COMMIT")
+                    self._make_sure_of_the_file()
+                    self._connection.execute("COMMIT")
             finally:
                 self._gathering = False
                 if self._connection.in_transaction:

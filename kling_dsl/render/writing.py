@@ -96,9 +96,10 @@ def _do_together(steps: list[_Wanted]) -> list[_Done]:
                 # Whoever was stopped before its step began wants it no more.
                 if not wanted.answer.cancelled():
                     done.append(_do(wanted))
-    except BaseException as problem:  # noqa: BLE001 - it belongs to those who wait, each of whom is told
-        # Nothing of it is on the disk, whatever each step came to.
-        return [(wanted, None, problem) for wanted in steps]
+    except BaseException:  # noqa: BLE001 - each step is told below what goes wrong with it
+        # Nothing of it is on the disk, whatever each step came to. The id of a paid job must not be lost because the step
+        # beside it is too large for the disk, so each is done once more, alone.
+        return [_do(wanted) for wanted in steps if not wanted.answer.cancelled()]
     return done
 
 
