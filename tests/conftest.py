@@ -7,10 +7,13 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from render_films import Theatre
 
 OURS = (
     *("FAL_KEY", "FAL_KEY_ID", "FAL_KEY_SECRET", "KLING_TODAY", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES"),
@@ -37,6 +40,15 @@ def _own_surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         for name in OURS:
             patch.delenv(name, raising=False)
         yield
+
+
+@pytest.fixture(scope="session")
+def theatre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
+    """Serve a sandbox with instant clips, and keep a process ready from which renders there are forked."""
+    from render_films import staged
+
+    with staged(tmp_path_factory.mktemp("sandbox")) as found:
+        yield found
 
 
 def _stay_here(event: str, arguments: tuple[Any, ...]) -> None:

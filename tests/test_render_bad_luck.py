@@ -12,17 +12,11 @@ from typing import Any
 
 import pytest
 from render_boundaries import SENT
-from render_films import CHAINED, DOOR, FILM, FOUR, HEAD, ONE, REAL_MONEY, ROAD, Film, Ran, Theatre, staged
+from render_films import CHAINED, DOOR, FILM, FOUR, HEAD, ONE, REAL_MONEY, ROAD, Film, Ran, Theatre
 
 from kling_dsl.sandbox import Fault
 
 QUEUE = "fal_client.auth:FAL_QUEUE_RUN_HOST"
-
-
-@pytest.fixture(scope="module")
-def theatre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
-    with staged(tmp_path_factory.mktemp("sandbox")) as found:
-        yield found
 
 
 @contextlib.contextmanager

@@ -5,23 +5,16 @@ from __future__ import annotations
 import itertools
 import signal
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from render_boundaries import SENT, WIRE_STEPS
-from render_films import FILM, FOUR, Film, Ran, Theatre, staged
+from render_films import FILM, FOUR, Film, Ran, Theatre
 
 CHUNKS = 8
 """In how many tests the points of the crash test are spread, so that several workers share them."""
 
 FIRST_SENT = f"{SENT}#1"
-
-
-@pytest.fixture(scope="module")
-def theatre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
-    with staged(tmp_path_factory.mktemp("sandbox")) as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

@@ -23,12 +23,6 @@ PATIENCE_SECONDS = 60.0
 
 
 @pytest.fixture(scope="module")
-def theatre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
-    with staged(tmp_path_factory.mktemp("sandbox")) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
 def slow_theatre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
     """Serve a sandbox whose jobs take so long that a render can be broken off while they run."""
     with staged(tmp_path_factory.mktemp("sandbox"), job_seconds=2.5) as found:

@@ -100,12 +100,6 @@ CASES = {
 }
 
 
-@pytest.fixture(scope="module")
-def theatre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
-    with staged(tmp_path_factory.mktemp("sandbox")) as found:
-        yield found
-
-
 def test_every_fault_of_the_sandbox_is_tried() -> None:
     tried = {fault.kind for case in CASES.values() for fault in case.faults}
     assert tried | {"upload-503"} == set(FAULTS)

@@ -6,12 +6,11 @@ import base64
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from render_boundaries import SENT
-from render_films import CHAINED, DOOR, FILM, HEAD, ONE, REAL_MONEY, ROAD, SEA, Film, Ran, Theatre, staged, surroundings
+from render_films import CHAINED, DOOR, FILM, HEAD, ONE, REAL_MONEY, ROAD, SEA, Film, Ran, Theatre, surroundings
 
 from kling_dsl.ledger import open_ledger
 from kling_dsl.sandbox import Fault
@@ -44,16 +43,11 @@ FAULTS = {
 }
 
 
-@pytest.fixture(scope="module")
-def theatre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
-    with staged(tmp_path_factory.mktemp("sandbox")) as found:
-        yield found
-
-
 class Surroundings:
     """A home, a cache and a folder for temporary files, all of which a run may write to."""
 
     def __init__(self, folder: Path, theatre: Theatre) -> None:
+        self.folder = folder
         for name in ("home", "cache", "temporary", "site"):
             (folder / name).mkdir(parents=True)
         (folder / "site" / "sitecustomize.py").write_text(REAL_STAGE)
@@ -82,6 +76,11 @@ class Surroundings:
         return Ran(done.returncode, done.stdout, done.stderr, ())
 
 
+@pytest.fixture(scope="module")
+def around(theatre: Theatre, tmp_path_factory: pytest.TempPathFactory) -> Surroundings:
+    return Surroundings(tmp_path_factory.mktemp("around"), theatre)
+
+
 def traces_of_key(content: bytes) -> list[str]:
     """Return in which forms a key stands in bytes."""
     forms: dict[str, bytes] = {}
@@ -104,8 +103,7 @@ def test_a_key_would_be_found() -> None:
 
 @pytest.mark.parametrize("form", ["text", "json"])
 @pytest.mark.parametrize("name", FAULTS)
-def test_the_key_is_nowhere(name: str, form: str, theatre: Theatre, tmp_path: Path) -> None:
-    around = Surroundings(tmp_path / "around", theatre)
+def test_the_key_is_nowhere(name: str, form: str, theatre: Theatre, around: Surroundings, tmp_path: Path) -> None:
     film = theatre.begin(tmp_path / "p", CHAINED, *FAULTS[name]).on_real_stage()
     ran = around.run(film, "render", FILM, "--yes", "--format", form)
     assert ran.code == (4 if FAULTS[name] else 0), ran
@@ -124,7 +122,8 @@ def test_the_key_is_nowhere(name: str, form: str, theatre: Theatre, tmp_path: Pa
     if not FAULTS[name]:
         film.assert_whole("door", "reply")
 
-    files = [place for place in tmp_path.rglob("*") if place.is_file() and not place.is_symlink()]
+    everything = [place for folder in (tmp_path, around.folder) for place in folder.rglob("*")]
+    files = [place for place in everything if place.is_file() and not place.is_symlink()]
     assert "ledger.db" in {place.name for place in files}
     for place in files:
         assert traces_of_key(place.read_bytes()) == [], place

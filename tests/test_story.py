@@ -7,12 +7,11 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from render_films import REAL_MONEY, Ran, Theatre, staged
+from render_films import REAL_MONEY, Ran, Theatre
 from test_render_key import UNNOTICED
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
@@ -64,12 +63,6 @@ INT. FERRY - NIGHT
 SHOT deck 3s low angle
 The deck lights come on.
 """
-
-
-@pytest.fixture(scope="module")
-def theatre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
-    with staged(tmp_path_factory.mktemp("sandbox")) as found:
-        yield found
 
 
 class Clone:
