@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, NamedTuple
 
 from forking import run_kling
@@ -45,19 +46,21 @@ def kling(
     *words: str | bytes | Path,
     cwd: Path,
     surroundings: Mapping[str, str] | None = None,
+    limits: Mapping[int, int] = MappingProxyType({}),
     before: Callable[[], None] | None = None,
     out: IO[bytes] | int = subprocess.PIPE,
     seconds: float = SECONDS,
 ) -> Ran:
     """Run the command line in a folder; whatever it was given, it ends in time, with a code of ours and in words.
 
-    `surroundings` are added to the environment, an empty one taken from it; `before` runs in the new process first, which
-    then is one that starts from nothing, as it is when its output goes elsewhere.
+    `surroundings` are added to the environment, an empty one taken from it; `limits` are the system's, by their numbers in
+    the module `resource`; `before` runs in the new process first, which then is one that starts from nothing, as it is
+    when its output goes elsewhere.
     """
     environment = {**os.environ, "PYTHONUTF8": "1", "PYTHONWARNINGS": "error", **(surroundings or {})}
     environment = {name: value for name, value in environment.items() if value}
     if before is None and out == subprocess.PIPE:
-        done = run_kling(words, cwd=cwd, environment=environment, seconds=seconds)
+        done = run_kling(words, cwd=cwd, environment=environment, seconds=seconds, limits=limits)
     else:
         done = subprocess.run(
             (KLING, *words),

@@ -18,6 +18,7 @@ import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 STARTED_BY = ("PYTHON", "LANG", "LC_", "LD_", "MALLOC_")
@@ -50,12 +51,27 @@ class Forks:
         atexit.register(self._end)
 
     def run(
-        self, words: Sequence[str], *, cwd: Path, environment: Mapping[str, str], seconds: float
+        self,
+        words: Sequence[str],
+        *,
+        cwd: Path,
+        environment: Mapping[str, str],
+        seconds: float,
+        limits: Mapping[int, int],
+        errors: int = subprocess.PIPE,
     ) -> subprocess.CompletedProcess[bytes]:
         """Run `kling`; one that does not end in time is killed, and raises what `subprocess.run` raises."""
         with self._turn, tempfile.TemporaryDirectory(prefix="kling-fork-") as folder:
-            out, err = Path(folder, "out"), Path(folder, "err")
-            job = {"words": words, "cwd": str(cwd), "environment": dict(environment), "out": str(out), "err": str(err)}
+            out = Path(folder, "out")
+            err = out if errors == subprocess.STDOUT else Path(folder, "err")
+            job = {
+                "words": words,
+                "cwd": str(cwd),
+                "environment": dict(environment),
+                "limits": list(limits.items()),
+                "out": str(out),
+                "err": str(err),
+            }
             self._say(json.dumps(job).encode("ascii") + b"\n")
             child = int(self._hear())
             is_late = threading.Event()
@@ -70,7 +86,8 @@ class Forks:
             timer.cancel()
             if is_late.is_set():
                 raise subprocess.TimeoutExpired(list(words), seconds, out.read_bytes(), err.read_bytes())
-            return subprocess.CompletedProcess(list(words), code, out.read_bytes(), err.read_bytes())
+            told = None if err == out else err.read_bytes()
+            return subprocess.CompletedProcess(list(words), code, out.read_bytes(), told)
 
     def _say(self, line: bytes) -> None:
         assert self._process.stdin
@@ -94,20 +111,37 @@ def forks(started_with: tuple[tuple[str, str], ...]) -> Forks:
 
 
 def run_kling(
-    words: Sequence[str | bytes | Path], *, cwd: Path, environment: Mapping[str, str], seconds: float
+    words: Sequence[str | bytes | Path],
+    *,
+    cwd: Path,
+    environment: Mapping[str, str],
+    seconds: float,
+    limits: Mapping[int, int] = MappingProxyType({}),
+    errors: int = subprocess.PIPE,
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run `kling` in a folder, with these variables and no others, from a fork of a process that was started so."""
+    """Run `kling` in a folder, with these variables and no others, from a fork of a process that was started so.
+
+    `limits` are those of the system for the one run, by the numbers that the module `resource` gives them; `errors` may be
+    `subprocess.STDOUT`, to have what goes to the error stream among what goes to the other.
+    """
     start = {name: value for name, value in environment.items() if name.startswith(STARTED_BY) or name == "PATH"}
     told = [os.fsdecode(word) for word in words]
-    return forks(tuple(sorted(start.items()))).run(told, cwd=cwd, environment=environment, seconds=seconds)
+    return forks(tuple(sorted(start.items()))).run(
+        told, cwd=cwd, environment=environment, seconds=seconds, limits=limits, errors=errors
+    )
 
 
 def _become(job: Mapping[str, Any]) -> NoReturn:
     """Be `kling` from its first line on, and end as it does."""
     for number, name in ((0, os.devnull), (1, job["out"]), (2, job["err"])):
-        file = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        file = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_APPEND, 0o600)
         os.dup2(file, number)
         os.close(file)
+    if job["limits"]:
+        import resource
+
+        for limit, most in job["limits"]:
+            resource.setrlimit(limit, (most, most))
     os.environ.clear()
     os.environ.update(job["environment"])
     os.chdir(job["cwd"])

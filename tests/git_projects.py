@@ -82,7 +82,7 @@ class Repository:
     def git(self, *words: str, folder: Path | None = None, code: int = 0) -> str:
         """Run git and return what it prints."""
         done = subprocess.run(
-            ("git", "-c", "protocol.file.allow=always", *words),
+            ("git", "-c", "protocol.file.allow=always", "-c", "maintenance.auto=false", *words),
             cwd=folder or self.top,
             env=self.surroundings,
             stdin=subprocess.DEVNULL,

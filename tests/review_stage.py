@@ -139,7 +139,7 @@ class Review:
     def git(self, *words: str, folder: Path | None = None) -> str:
         """Run git as nobody in particular."""
         done = subprocess.run(
-            ("git", "-c", "user.name=Ada", "-c", "user.email=ada@example.org", *words),
+            ("git", "-c", "user.name=Ada", "-c", "user.email=ada@example.org", "-c", "maintenance.auto=false", *words),
             cwd=folder or self.origin,
             env=self.surroundings(),
             capture_output=True,

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import resource
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from bad_input import KLING, SHOT, files_in, kling, write
 from media_samples import make_picture
 
 PICTURE = make_picture("png", 400, 400)
+ONE_GIGABYTE = {resource.RLIMIT_AS: 1 << 30}
 
 TEXTS: dict[str, tuple[bytes, list[str]]] = {
     "latin-1": (b"SHOT a 5s\nA caf\xe9.\n", ["unreadable-file"]),
@@ -226,7 +228,7 @@ TEMPLATES = {
 def test_a_template(tmp_path: Path, name: str) -> None:
     written, slug = TEMPLATES[name]
     write(tmp_path, {"film.kling": f"{SHOT}{written}\n", ".env": "secret"})
-    ran = kling("check", "film.kling", cwd=tmp_path, before=_one_gigabyte, surroundings={"PYTHONWARNINGS": ""})
+    ran = kling("check", "film.kling", cwd=tmp_path, limits=ONE_GIGABYTE, surroundings={"PYTHONWARNINGS": ""})
     assert ran.code == 1
     assert slug in ran.slugs
     assert "secret" not in ran.told
@@ -250,13 +252,7 @@ def test_data(tmp_path: Path, name: str) -> None:
     file, content = DATA[name]
     film = f"Data rows: {file}\n\n{SHOT}{{{{ rows.__class__ }}}}{{% for row in rows %}}{{{{ row.a }}}}{{% endfor %}}\n"
     write(tmp_path, {"film.kling": film, file: content})
-    assert kling("check", "film.kling", cwd=tmp_path, before=_one_gigabyte).code == 1
-
-
-def _one_gigabyte() -> None:
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+    assert kling("check", "film.kling", cwd=tmp_path, limits=ONE_GIGABYTE).code == 1
 
 
 def test_media_of_every_bad_kind(tmp_path: Path) -> None:

@@ -60,14 +60,11 @@ FILMS: dict[str, str] = {
 }
 """Each of these took minutes when time grew with the square of a size that it fills, or would if it did."""
 
+# The processor's time is counted, and not the clock's: what else the machine does is no fault of the program.
+LIMITS = {resource.RLIMIT_CPU: SECONDS, resource.RLIMIT_AS: 1 << 30}
+
 
 @pytest.mark.parametrize("name", FILMS)
 def test_a_large_film_ends_in_time_and_in_a_gigabyte(tmp_path: Path, name: str) -> None:
     write(tmp_path, {"film.kling": FILMS[name]})
-    kling("check", "film.kling", cwd=tmp_path, before=_limited, seconds=5 * SECONDS)
-
-
-def _limited() -> None:
-    # The processor's time is counted, and not the clock's: what else the machine does is no fault of the program.
-    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
-    resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+    kling("check", "film.kling", cwd=tmp_path, limits=LIMITS, seconds=5 * SECONDS)

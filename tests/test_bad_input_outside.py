@@ -17,17 +17,12 @@ import pytest
 from bad_input import KLING, SHOT, files_in, kling, write
 
 MANY = "".join(f"SHOT s{n} 5s\nSea number {n}.\n\n" for n in range(1500))
-SMALL_FILE = 8 * 1024
+NO_ROOM_FOR_FILES = {resource.RLIMIT_FSIZE: 8 * 1024}
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     return write(tmp_path / "project", {"film.kling": SHOT, "many.kling": MANY, "bad.kling": f"{SHOT}@Nobody\n"})
-
-
-def _no_room_for_files() -> None:
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (SMALL_FILE, SMALL_FILE))
 
 
 @pytest.fixture
@@ -49,7 +44,7 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_plan_that_does_not_fit_leaves_the_old_one(project: Path) -> None:
     out = write(project / "out", {"plan.html": "old"}) / "plan.html"
     before = files_in(project)
-    ran = kling("plan", "many.kling", "--format", "html", "--out", out, cwd=project, before=_no_room_for_files)
+    ran = kling("plan", "many.kling", "--format", "html", "--out", out, cwd=project, limits=NO_ROOM_FOR_FILES)
     assert ran.code == 1
     assert ran.err.splitlines()[-1].startswith("kling: ")
     assert files_in(project) == before

@@ -9,12 +9,12 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from forking import run_kling
 
 from kling_dsl import __version__
 from kling_dsl.cli.verbs import COMMANDS
@@ -45,16 +45,10 @@ def run(command: str, folder: Path) -> tuple[int, str]:
     settings = {"KLING_TODAY": "2026-11-22", "COLUMNS": "100", "NO_COLOR": "1", "PYTHONUTF8": "1"}
     # A queue that nothing can be sent to: what is shown here never buys.
     settings |= {"FAL_KEY": "nobody:nothing", "FAL_QUEUE_RUN_HOST": "127.0.0.1:none"}
-    done = subprocess.run(
-        [sys.executable, "-m", "kling_dsl", *words[1:]],
-        cwd=folder,
-        env={**os.environ, **settings},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        check=False,
+    done = run_kling(
+        words[1:], cwd=folder, environment={**os.environ, **settings}, seconds=60, errors=subprocess.STDOUT
     )
-    return done.returncode, done.stdout
+    return done.returncode, done.stdout.decode("utf-8")
 
 
 class Reader:

@@ -42,7 +42,7 @@ class Person(Rendered):
 
     def git(self, *words: str, code: int = 0) -> str:
         done = subprocess.run(
-            ("git", "-c", "user.name=Ada", "-c", "user.email=ada@example.org", *words),
+            ("git", "-c", "user.name=Ada", "-c", "user.email=ada@example.org", "-c", "maintenance.auto=false", *words),
             cwd=self.root,
             env={"PATH": os.environ["PATH"], "HOME": str(self.root.parent), "GIT_CONFIG_NOSYSTEM": "1"},
             capture_output=True,

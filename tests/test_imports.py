@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -58,16 +59,28 @@ def loaded(folder: Path, *words: str, code: int = 0) -> frozenset[str]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / ".git").mkdir()
-    (tmp_path / "film.kling").write_text(FILM, encoding="utf-8")
-    return tmp_path
+    return project_in(tmp_path / "project")
+
+
+def project_in(folder: Path) -> Path:
+    (folder / ".git").mkdir(parents=True)
+    (folder / "film.kling").write_text(FILM, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a check and a plan of a film leave in an empty cache."""
+    folder = project_in(tmp_path_factory.mktemp("first") / "project")
+    loaded(folder, "check", "film.kling")
+    loaded(folder, "plan", "film.kling", "--format", "json")
+    return folder / "cache"
 
 
 @pytest.fixture
-def warm(folder: Path) -> Path:
+def warm(folder: Path, saved: Path) -> Path:
     """A folder whose grammar and sheets are kept in their saved form, as they are from the second film on."""
-    loaded(folder, "check", "film.kling")
-    loaded(folder, "plan", "film.kling", "--format", "json")
+    shutil.copytree(saved, folder / "cache")
     (folder / "film.kling").write_text(FILM.replace("wide", "low angle"), encoding="utf-8")
     return folder
 
