@@ -148,8 +148,17 @@ def _become(job: Mapping[str, Any]) -> NoReturn:
     sys.argv = [str(Path(sys.executable).with_name("kling")), *job["words"]]
     from kling_dsl.cli import main
 
-    main()
-    sys.exit()
+    try:
+        main()
+    except SystemExit as ending:
+        code = ending.code
+        assert code is None or isinstance(code, int)
+        # What Python takes apart at its end is shared with the process that forks, and would be copied for that.
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code or 0)
+    raise AssertionError("`kling` ends by itself")
 
 
 def _serve() -> None:
