@@ -16,6 +16,17 @@ from typing import Any
 
 from render_boundaries import Boundaries
 
+CHAINED = """\
+INT. ROOM - NIGHT
+
+SHOT door 3s wide
+A door opens.
+
+SHOT reply 3s close-up
+  start: end of door
+A hand on the latch.
+"""
+
 
 def import_everything() -> None:
     """Import what a render imports, so that no run has to."""
@@ -27,14 +38,26 @@ def import_everything() -> None:
         *("kling_dsl.cli.verbs", "kling_dsl.cli.watching", "kling_dsl.ledger.leases", "kling_dsl.ledger.sqlite"),
         *("kling_dsl.render.engine", "kling_dsl.render.network", "kling_dsl.render.recovery"),
         *("kling_dsl.reports.diagnostics_text", "kling_dsl.reports.plan_text", "kling_dsl.reports.render_json"),
-        *("kling_dsl.reports.render_lines", "kling_dsl.sheets"),
+        *("kling_dsl.cli.terminal", "kling_dsl.reports.render_lines", "kling_dsl.reports.ways", "kling_dsl.sheets"),
+        "av.subtitles.stream",
     ):
         importlib.import_module(name)
-    # Pillow and PyAV import the rest when the first picture or container is opened.
-    from av import subtitles  # noqa: F401
+    # Pillow imports the rest when the first picture is opened.
     from PIL import Image
 
     Image.preinit()
+    compile_a_film()
+
+
+def compile_a_film() -> None:
+    """Read the grammar, the sheets and whatever else is the same for every film, and is kept in memory."""
+    from kling_dsl.cli.films import open_film
+
+    with tempfile.TemporaryDirectory() as folder:
+        film = Path(folder, "film.kling")
+        film.write_text(CHAINED)
+        Path(folder, "kling.toml").touch()
+        open_film(film, model=None, values=(), data=())
 
 
 def make_quick() -> None:
