@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -149,6 +150,28 @@ def test_a_reader_that_stumbles_over_a_writer_asks_again(filled: Path, monkeypat
         filled.write_bytes(whole[:PAGE_BYTES] + random.Random(4).randbytes(len(whole) - PAGE_BYTES))
         monkeypatch.setattr(LedgerReader, "_open", open_when_done)
         assert len(reader.rows()) == 20
+
+
+@pytest.mark.parametrize("way", ["read", "write"])
+def test_a_file_that_is_half_written_by_another_process_is_not_damaged(filled: Path, way: str) -> None:
+    """A process that ends writes its pages one after the other: the first tells of some that are not there yet."""
+    whole = filled.read_bytes()
+    changes = filled.with_name(f"{filled.name}-wal")
+    filled.write_bytes(whole[: 3 * PAGE_BYTES])
+    changes.write_bytes(b"on their way")
+    with pytest.raises(DamagedLedger), read_ledger(filled) as reader:
+        reader.rows()
+
+    def end() -> None:
+        with filled.open("r+b") as file:
+            file.write(whole)
+        changes.unlink()
+
+    timer = threading.Timer(0.05, end)
+    timer.start()
+    with read_ledger(filled) if way == "read" else open_ledger(filled, run=RUN) as ledger:
+        assert len(ledger.rows()) == 20
+    timer.join()
 
 
 def test_a_reader_finds_what_a_crash_left_beside_the_file(filled: Path, tmp_path: Path) -> None:

@@ -7,8 +7,10 @@ import os
 import secrets
 import sqlite3
 import stat
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 from kling_dsl.ledger import schema
 from kling_dsl.ledger.errors import BusyLedger, DamagedLedger, NewerLedger, UnwritableLedger
@@ -18,6 +20,9 @@ UNCHANGING = "mode=ro&immutable=1"
 
 SHARED = "mode=ro"
 """How a file is opened to read while others may write."""
+
+_PAUSES_SECONDS = (0.01, 0.03, 0.1, 0.3)
+"""How long to wait before looking once more at a file that others are writing: bringing their changes in is quick."""
 
 _HEADER_BYTES = 100
 _PRIMARY_CODE = 0xFF
@@ -31,6 +36,21 @@ _UNWRITABLE = frozenset(
         *(sqlite3.SQLITE_PERM, sqlite3.SQLITE_NOLFS, sqlite3.SQLITE_AUTH),
     )
 )
+
+
+_Seen = TypeVar("_Seen")
+
+
+class Look(NamedTuple):
+    """What a file looks like from outside."""
+
+    inode: int
+    bytes: int
+    mtime_ns: int
+
+
+Signature = tuple[Look | None, ...]
+"""A ledger and the files beside it; None is one that is not there."""
 
 
 @contextlib.contextmanager
@@ -61,12 +81,44 @@ def companions(path: Path) -> tuple[Path, Path]:
     return path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-journal")
 
 
+def sign(path: Path) -> Signature:
+    """Return what a ledger and the files beside it look like, to tell later whether anything was written."""
+    return tuple(map(_look_at, (path, *companions(path))))
+
+
+def _look_at(path: Path) -> Look | None:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return Look(status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def seen_twice(path: Path, look: Callable[[], _Seen]) -> _Seen:
+    """Return what is seen in a ledger's file by a look that takes no locks; damage is believed when it stays.
+
+    A process that ends brings its changes into the file page by page, and a file that is half written looks damaged.
+    """
+    for seconds in _PAUSES_SECONDS:
+        before = sign(path)
+        try:
+            with translated(path):
+                return look()
+        except DamagedLedger:
+            if before == sign(path):
+                if not changes_beside(path):
+                    raise
+                time.sleep(seconds)
+    with translated(path):
+        return look()
+
+
 def connect_to_write(path: Path, *, patience_seconds: float) -> sqlite3.Connection:
     """Open a ledger to write, made first where none is, checked through and in today's form."""
     with translated(path):
         if not exists(path):
             _make(path)
-        recognize(path)
+        seen_twice(path, lambda: recognize(path))
         connection = _connect(path, "mode=rw", patience_seconds=patience_seconds)
         try:
             # A commit is on the disk when it returns, also where the disk would rather keep it in its own memory.

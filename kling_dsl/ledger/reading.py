@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from kling_dsl.ledger import connection as files
 from kling_dsl.ledger.amounts import dollars_of, instant
@@ -25,15 +25,6 @@ FROM takes
 """
 
 _UPLOAD = "SELECT url FROM uploads WHERE sha256 = :sha256 AND kept_at <= :at AND expires_at > :at"
-
-
-class _Look(NamedTuple):
-    inode: int
-    bytes: int
-    mtime_ns: int
-
-
-_Signature = tuple[_Look | None, ...]
 
 
 class Questions:
@@ -128,11 +119,14 @@ class LedgerReader(Questions):
 
     def __init__(self, path: Path, *, patience_seconds: float) -> None:
         self._patience_seconds = patience_seconds
-        with files.translated(path):
-            signature = _sign(path)
-            # No bytes in the files beside it: whatever was written stands in the ledger itself.
-            self._calm = None if any(beside and beside.bytes for beside in signature[1:]) else signature
-            super().__init__(path, self._open(path) if files.exists(path) else files.connect_to_nothing())
+        self._calm: files.Signature | None = None
+        super().__init__(path, files.seen_twice(path, lambda: self._begin(path)))
+
+    def _begin(self, path: Path) -> sqlite3.Connection:
+        signature = files.sign(path)
+        # No bytes in the files beside it: whatever was written stands in the ledger itself.
+        self._calm = None if any(beside and beside.bytes for beside in signature[1:]) else signature
+        return self._open(path) if files.exists(path) else files.connect_to_nothing()
 
     def _ask(self, statement: str, values: Sequence[object] | dict[str, object]) -> list[tuple[Any, ...]]:
         with self._turn:
@@ -142,20 +136,20 @@ class LedgerReader(Questions):
             if self._calm is not None:
                 self._calm = None
                 self._connection.close()
-                self._connection = self._open(self._path)
+                self._connection = files.seen_twice(self._path, lambda: self._open(self._path))
             return super()._ask(statement, values)
 
     def _ask_calmly(
-        self, before: _Signature, statement: str, values: Sequence[object] | dict[str, object]
+        self, before: files.Signature, statement: str, values: Sequence[object] | dict[str, object]
     ) -> list[tuple[Any, ...]] | None:
         """Ask a file that does not change; None when it did after all, whatever the answer was."""
         try:
             found = super()._ask(statement, values)
         except LedgerError:
-            if before == _sign(self._path):
+            if before == files.sign(self._path):
                 raise
             return None
-        return found if before == _sign(self._path) else None
+        return found if before == files.sign(self._path) else None
 
     def _open(self, path: Path) -> sqlite3.Connection:
         query = files.SHARED if self._calm is None else files.UNCHANGING
@@ -165,16 +159,3 @@ class LedgerReader(Questions):
 def _add_up(found: list[tuple[Any, ...]]) -> Spending:
     spent, reserved = found[0] if found else (0, 0)
     return Spending(dollars_of(spent), dollars_of(reserved))
-
-
-def _sign(path: Path) -> _Signature:
-    """Return what a ledger and the files beside it look like, to tell later whether anything was written."""
-    return tuple(map(_sign_one, (path, *files.companions(path))))
-
-
-def _sign_one(path: Path) -> _Look | None:
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return None
-    return _Look(status.st_ino, status.st_size, status.st_mtime_ns)
