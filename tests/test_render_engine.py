@@ -202,6 +202,33 @@ def test_a_take_that_was_ordered_before_an_edit_comes_home(slow_theatre: Theatre
     assert len(slow_theatre.bill().submissions) == 2
 
 
+@pytest.mark.parametrize("bought", [True, False])
+def test_a_take_that_may_have_been_bought_before_an_edit_is_told_until_it_is_known(
+    bought: bool, theatre: Theatre, tmp_path: Path
+) -> None:
+    film = theatre.begin(tmp_path / "p", ONE)
+    if bought:
+        theatre.sandbox.set_faults(Fault("accept-and-drop", count=1), Fault("history-503"))
+        film.render(code=4)
+    else:
+        assert film.run(fatal="POST job: connection begins#1").code == -signal.SIGKILL
+    film.write(ONE.replace("far out", "close by"))
+    # The clip of the new version is there after the first time, and what became of the other is not known.
+    for _ in range(2):
+        told = " ".join(film.render(code=4).stderr.split())
+        assert "sea: take 1 of an earlier version, $1.26, may have been bought; `kling reconcile` looks it up" in told
+    assert sorted(row.state for row in film.rows()) == ["stored", "uncertain"]
+    # Who asks for some clips alone is not held up by others.
+    film.render("--only", "sea")
+    if bought:
+        theatre.sandbox.set_faults()
+    else:
+        assert film.run("reconcile", "--release", "sea", "--yes").code == 0
+    film.render()
+    assert {row.state for row in film.rows()} == ({"stored"} if bought else {"stored", "released"})
+    assert len(theatre.bill().submissions) == len(film.lock().takes) == 1 + bought
+
+
 def test_an_upload_that_the_model_cannot_fetch_is_brought_anew(theatre: Theatre, tmp_path: Path) -> None:
     film = theatre.begin(tmp_path / "p", HEAD + DOOR)
     film.render()

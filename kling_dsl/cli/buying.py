@@ -56,11 +56,11 @@ def buy(desk: Desk, order: Order) -> int:
 
 
 def _unsettled(desk: Desk) -> bool:
-    """Say whether there are takes to bring home that the film no longer asks for, or that the lock does not have."""
+    """Say whether there are takes to bring home or look up that no clip asks for, or that the lock does not have."""
     from kling_dsl.standing import UNDER_WAY
 
     film = desk.film
-    if any(row.state in UNDER_WAY and row.order.film == film for row in desk.rows):
+    if any(row.state in (*UNDER_WAY, "uncertain") and row.order.film == film for row in desk.rows):
         return True
     known = {(take.sha256, take.request_id) for take in desk.lock.takes}
     stored = [(row.sha256, row.request_id) for row in desk.rows if row.state == "stored" and row.order.film == film]
@@ -138,8 +138,31 @@ def _render(desk: Desk, order: Order, limits: tuple[Limit, ...]) -> int:
         click.echo(visible(note), err=True)
     links = link_chosen(desk, outcome)
     code = exit_code_of(outcome, only=order.only)
+    if order.only is None and _tell_left_open(desk, outcome):
+        code = INCOMPLETE
     _close(desk, order, outcome, links, code)
     return code
+
+
+def _tell_left_open(desk: Desk, outcome: Outcome) -> bool:
+    """Tell of takes that are paid, or may be, and that no clip of the film asks for any more; say whether there are any."""
+    from kling_dsl.cli.desk import told_problems
+    from kling_dsl.ledger import read_ledger
+    from kling_dsl.money import dollars
+    from kling_dsl.reports.escaping import visible
+
+    asked_for = {clip.standing.fingerprint for clip in outcome.clips}
+    with told_problems(), read_ledger(desk.stage.ledger) as ledger:
+        rows = ledger.rows(film=desk.film, states=("submitted", "completed", "uncertain"))
+    left = [row for row in rows if row.key.fingerprint not in asked_for]
+    for row in left:
+        order = row.order
+        take = f"{visible(order.clip)}: take {row.key.take} of an earlier version, {dollars(order.price_usd)},"
+        if row.state == "uncertain":
+            click.echo(f"{take} may have been bought; `kling reconcile` looks it up, or frees it", err=True)
+        else:
+            click.echo(f"{take} is still at the provider; the next render brings it home", err=True)
+    return bool(left)
 
 
 async def _work(session: Session, work: Work, desk: Desk, leave: Callable[[], None]) -> tuple[Outcome, tuple[str, ...]]:
