@@ -47,8 +47,10 @@ demo: $(INSTALLED) ## Check, compile, plan and render an example film in the san
 	@echo 'Nothing left this machine, and nothing was paid. A film of your own: $(KLING) init my-film'
 
 .PHONY: test
-test: lint $(PEERS) $(FAL_JS)/package.json ## Run everything: lint, types, import contracts, tests.
-	@$(WITH_FAL_JS) $(PY) -m pytest -n auto -q
+test: $(INSTALLED) $(PEERS) $(FAL_JS)/package.json ## Run everything: lint, types, import contracts, tests.
+	@$(MAKE) --no-print-directory lint & lint=$$!; \
+	$(WITH_FAL_JS) $(PY) -m pytest -n auto -q; tests=$$?; \
+	wait $$lint && exit $$tests
 
 .PHONY: lint
 lint: $(INSTALLED) ## Check style, layout and types.

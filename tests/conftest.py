@@ -51,6 +51,13 @@ def theatre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
         yield found
 
 
+def pytest_xdist_auto_num_workers() -> int | None:
+    """Let one worker more than there are processors share the tests, which often wait for a disk or another process."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ or not hasattr(os, "sched_getaffinity"):
+        return None
+    return len(os.sched_getaffinity(0)) + 1
+
+
 def _stay_here(event: str, arguments: tuple[Any, ...]) -> None:
     if event == "socket.connect" and isinstance(arguments[1], tuple):
         host = str(arguments[1][0])
