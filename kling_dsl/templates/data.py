@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal, InvalidOperation
 
 from kling_dsl.diagnostics import Diagnostic, error
@@ -16,6 +16,9 @@ MAX_NUMBER_DIGITS = 1000
 """The longest number, and the largest power of ten, that a data file may hold."""
 MAX_DIAGNOSTICS = 20
 """How many mistakes of one file are named."""
+TOO_MANY_DIGITS = f"a number may have {MAX_NUMBER_DIGITS:,} digits, no more"
+LONG_NUMBER = re.compile(rf"(?<!\w)\d\w{{{MAX_NUMBER_DIGITS * 4 // 5},}}")
+"""What may be a number of too many digits: written to the base 16, it has fewer."""
 FIELD = re.compile(r'"(?:[^"]|"")*"|[^,\n]*')
 
 
@@ -62,6 +65,7 @@ def parse_csv(text: str, path: str) -> Parsed:
     header: list[str] = []
     rows: list[dict[str, str]] = []
     problems: list[Diagnostic] = []
+    named = at(text, path, 0, 0)
     first = 0
     try:
         for record in reader:
@@ -71,6 +75,7 @@ def parse_csv(text: str, path: str) -> Parsed:
             end = starts[first] - 1 if first < len(starts) else len(text)
             if not header:
                 header = [name.strip() for name in record]
+                named = at(text, path, start, end)
                 problems += check_header(header, text, path, start)
             elif len(record) != len(header):
                 message = f"this row has {count(len(record), 'value')}, but the first line names {len(header)}"
@@ -85,11 +90,7 @@ def parse_csv(text: str, path: str) -> Parsed:
         span = at(text, path, start, end if end >= 0 else len(text))
         problems.append(bad(f"this row cannot be read: {reason}", span))
     if not rows and not problems:
-        problems.append(
-            bad(
-                "this file names columns but has no rows", at(text, path, 0, starts[1] - 1 if starts[1:] else len(text))
-            )
-        )
+        problems.append(bad("this file names columns but has no rows", named))
     return (None if problems else rows), tuple(problems[:MAX_DIAGNOSTICS])
 
 
@@ -167,7 +168,8 @@ def parse_toml(text: str, path: str) -> Parsed:
     import tomllib
 
     try:
-        return tomllib.loads(text, parse_float=decimal), ()
+        value = tomllib.loads(text, parse_float=decimal)
+        refuse_long_numbers(text, value)
     except tomllib.TOMLDecodeError as failure:
         message, _, place = str(failure).rpartition(" (at ")
         found = re.match(r"line (\d+), column (\d+)", place)
@@ -175,10 +177,16 @@ def parse_toml(text: str, path: str) -> Parsed:
         return None, (bad(f"this is no TOML: {message}", Span(path, line, column, line, column + 1)),)
     except RecursionError:
         return None, (bad("the lists and tables of this file lie too deep in one another", Span(path, 1, 1, 1, 2)),)
-    except ValueError as failure:
-        where = text.find(failure.args[1]) if len(failure.args) > 1 else 0
-        length = len(failure.args[1]) if len(failure.args) > 1 else 1
-        return None, (bad(str(failure.args[0]), at(text, path, max(where, 0), max(where, 0) + length)),)
+    except BadValue as failure:
+        message, word = failure.args
+        where = text.index(word)
+        return None, (bad(message, at(text, path, where, where + len(word))),)
+    except ValueError:
+        # Python itself reads no whole number of more than 4,300 digits.
+        found = LONG_NUMBER.search(text)
+        start, end = found.span() if found else (0, 1)
+        return None, (bad(TOO_MANY_DIGITS, at(text, path, start, end)),)
+    return value, ()
 
 
 def end_of(text: str) -> tuple[int, int]:
@@ -202,7 +210,7 @@ def decimal(text: str) -> Decimal:
 def whole_number(text: str) -> int:
     """Return a whole number; raises `BadValue`."""
     if len(text) > MAX_NUMBER_DIGITS:
-        raise BadValue(f"a number may have {MAX_NUMBER_DIGITS:,} digits, no more", text)
+        raise BadValue(TOO_MANY_DIGITS, text)
     return int(text)
 
 
@@ -223,19 +231,32 @@ def mapping(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return value
 
 
+def refuse_long_numbers(text: str, value: object) -> None:
+    """Refuse whole numbers with too many digits, which TOML's reader makes by itself."""
+    found = LONG_NUMBER.search(text)
+    if found and any(type(item) is int and abs(item) >= 10**MAX_NUMBER_DIGITS for item in walk(value)):
+        raise BadValue(TOO_MANY_DIGITS, found[0])
+
+
 def refuse_surrogates(text: str, value: object) -> None:
     """Refuse texts with half of a character, which only an escape can write."""
     if not re.search(r"\\u[dD][89a-fA-F]", text):
         return
-    waiting = [value]
-    while waiting:
-        item = waiting.pop()
+    for item in walk(value):
         if isinstance(item, str):
             try:
                 item.encode()
             except UnicodeEncodeError:
                 raise BadValue("a text holds half of a character (a lone surrogate)") from None
-        elif isinstance(item, dict):
+
+
+def walk(value: object) -> Iterator[object]:
+    """Yield a value and everything in it: names, items, and what they hold."""
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        yield item
+        if isinstance(item, dict):
             waiting += [*item.keys(), *item.values()]
         elif isinstance(item, list):
             waiting += item
