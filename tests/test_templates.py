@@ -416,6 +416,7 @@ HOSTILE = [
     "{% extends 'film.kling' %}",
     "{% for a in [1] recursive %}{{ loop([1]) }}{% endfor %}",
     "{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}",
+    "{% for a in range(100000) %}{% for b in range(100000) if b < 0 %}{% endfor %}{% endfor %}",
     "{% for a in range(100000) %}" + "a{##}" * 2000 + "{% endfor %}",
     "{% for a in range(100000) %}{{ 'x' * 1000000 }}{% endfor %}",
     "{% set n = namespace(a=[]) %}{% for i in range(100000) %}{% set n.a = [n.a, 'a' * 9999] %}{% endfor %}",

@@ -7,7 +7,7 @@ from array import array
 from collections.abc import Iterable
 from functools import lru_cache
 from types import CodeType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from jinja2 import nodes
 from jinja2.compiler import CodeGenerator, Frame
@@ -156,6 +156,7 @@ class OriginGenerator(CodeGenerator):
         self.compiled = compiled
         self.size = 0
         self.loops: dict[int, tuple[nodes.For, str]] = {}
+        self.sifting: set[int] = set()
         self.wrapped: list[bool] = []
 
     def fail(self, msg: str, lineno: int) -> NoReturn:
@@ -222,12 +223,22 @@ class OriginGenerator(CodeGenerator):
     # Loops and blocks
 
     def visit_For(self, node: nodes.For, frame: Frame) -> None:
-        """Write a loop that counts its rounds."""
+        """Write a loop that counts its rounds, and the items that it leaves out."""
+        self.sifting.add(id(node.test))
         counter = "" if node.recursive else self.temporary_identifier()
         self.loops[id(node.body)] = (node, counter)
         if counter:
             self.writeline(f"{counter} = 0", node)
         super().visit_For(node, frame)
+
+    def visit(self, node: nodes.Node, *args: Any, **kwargs: Any) -> Any:
+        """Write a node; that which chooses the items of a loop is counted."""
+        if id(node) not in self.sifting:
+            return super().visit(node, *args, **kwargs)
+        self.write("kling_sift() or (")
+        super().visit(node, *args, **kwargs)
+        self.write(")")
+        return None
 
     def blockvisit(self, nodes: Iterable[nodes.Node], frame: Frame) -> None:
         """Write the statements of a block, and what running them costs."""

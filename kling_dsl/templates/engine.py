@@ -102,6 +102,7 @@ class Engine:
             "kling_emit": trace.emit,
             "kling_step": trace.step,
             "kling_light": trace.light,
+            "kling_sift": trace.sift,
             "kling_enter_round": trace.enter_round,
             "kling_leave_round": trace.leave_round,
             "kling_enter_file": trace.enter_file,

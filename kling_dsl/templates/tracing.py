@@ -18,6 +18,8 @@ from kling_dsl.templates.source_map import Piece, Source, SourceMap, find_source
 
 SPLICED = -1
 """The origin of an event whose text is `Traced`: its pieces know their own."""
+SIFTED_PER_STEP = 4
+"""How many items a loop with a condition looks at for one step, as many as are gone through in a list."""
 PARTS_PER_CHUNK = 1 << 16
 """How many small texts are kept before they are joined, which frees them."""
 
@@ -39,6 +41,7 @@ class Trace(Budget):
         self.sources: list[Source] = []
         self.bases: list[int] = []
         self.origins = 0
+        self.sifted = 0
 
     def add_source(self, source: Source) -> int:
         """Take in a source and return the number of its first origin."""
@@ -58,6 +61,12 @@ class Trace(Budget):
     def leave_round(self) -> None:
         """End the round that was begun last."""
         self.round = self.round[0]  # type: ignore[index]
+
+    def sift(self) -> None:
+        """Count an item that a loop looks at, to take it or leave it out."""
+        self.sifted += 1
+        if self.sifted % SIFTED_PER_STEP == 0:
+            self.step()
 
     def enter_file(self, origin: int) -> None:
         """Begin to bring in another file."""
