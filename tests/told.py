@@ -51,19 +51,19 @@ def check_no_others(path: Path, names: Collection[str]) -> None:
 
 
 def _lines(diagnostic: Diagnostic) -> Iterable[str]:
-    yield f"{_place(diagnostic.span)} {diagnostic.severity}[{diagnostic.slug}]: {diagnostic.message}"
+    yield f"{in_place(diagnostic.span)} {diagnostic.severity}[{diagnostic.slug}]: {diagnostic.message}"
     if diagnostic.label:
         yield f"    label: {diagnostic.label}"
     if diagnostic.also:
-        yield f"    also: {', '.join(map(_place, diagnostic.also))}"
+        yield f"    also: {', '.join(map(in_place, diagnostic.also))}"
     for note in diagnostic.notes:
-        yield f"    note: {note.message}" + (f" at {_place(note.span)}" if note.span else "")
+        yield f"    note: {note.message}" + (f" at {in_place(note.span)}" if note.span else "")
     if diagnostic.hint:
         yield f"    hint: {diagnostic.hint}"
     if diagnostic.fix is not None:
         yield f"    fix: {diagnostic.fix.title}"
         for edit in diagnostic.fix.edits:
-            yield f"        {_place(edit.span)} {edit.text!r}"
+            yield f"        {in_place(edit.span)} {edit.text!r}"
 
 
 def _call_lines(call: Call) -> Iterable[str]:
@@ -83,7 +83,8 @@ def _shorten(digest: re.Match[str]) -> str:
     return f"asset:{digest['kept']}"
 
 
-def _place(span: Span) -> str:
+def in_place(span: Span) -> str:
+    """Return where a span begins and ends."""
     return f"{span.file}:{span.line}:{span.column}-{span.end_line}:{span.end_column}"
 
 

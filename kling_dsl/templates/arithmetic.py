@@ -31,6 +31,7 @@ OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "%": operator.mod,
 }
 NUMBERS: frozenset[type] = frozenset({int, float, bool, Decimal})
+CONVERSIONS: dict[str, Callable[[str], str]] = {"s": str, "r": repr, "a": ascii}
 MAX_FIELD_WIDTH = 1000
 """The widest field, and the highest precision, of a format."""
 DIRECTIVE = re.compile(r"%(?:\(([^()]*)\))?[-#0 +]*(\*|\d*)(?:\.(\*|\d*))?[hlL]?([a-zA-Z%]?)")
@@ -48,8 +49,9 @@ def combine(budget: Budget, sign: str, left: Any, right: Any) -> object:
         if type(result) is complex:
             raise Refusal("template-error", "this root has no real value")
         return result
-    if first.__name__ in UNDEFINED or second.__name__ in UNDEFINED:
-        return OPERATORS[sign](left, right)
+    for value in (left, right):
+        if type(value).__name__ in UNDEFINED:
+            value._fail_with_undefined_error()
     if sign == "%" and isinstance(left, str):
         return print_format(budget, left, right if isinstance(right, (tuple, dict)) else (right,))
     if sign == "+" and isinstance(left, str) and isinstance(right, str):
@@ -154,8 +156,9 @@ class FieldFormatter(Formatter):
         """Return a value as text where the field asks for it."""
         if conversion is None:
             return value
-        text = self.budget.text(value)
-        return text if conversion == "s" else repr(text)
+        if conversion not in CONVERSIONS:
+            raise ValueError(f"a field may end in !r, !s or !a, not in !{conversion}")
+        return CONVERSIONS[conversion](self.budget.text(value))
 
     def format_field(self, value: Any, format_spec: str) -> str:
         """Return the text of one field."""

@@ -266,7 +266,13 @@ def check_printable(value: Any, room: list[int]) -> None:
 
 def kind_in_words(value: object) -> str:
     """Name the kind of a value as a writer would."""
-    return KINDS.get(type(value).__name__, f"a {type(value).__name__}")
+    return name_kind(type(value).__name__)
+
+
+def name_kind(name: str) -> str:
+    """Name a kind of value as a writer would, given Python's name of it."""
+    short = name.rpartition(".")[2]
+    return KINDS.get(short, f"a {short}")
 
 
 def hint_for(value: object) -> str:
@@ -288,6 +294,9 @@ KINDS = {
     "list": "a list",
     "tuple": "a list",
     "dict": "a mapping",
+    "dict_keys": "a list",
+    "dict_values": "a list",
+    "dict_items": "a list",
     "range": "a range",
     "Method": "a function",
     "function": "a function",

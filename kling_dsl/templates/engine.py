@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
-from jinja2.environment import Template
+from jinja2.environment import Template, TemplateModule
 from jinja2.exceptions import SecurityError, TemplateNotFound, TemplateRuntimeError, UndefinedError
-from jinja2.runtime import Undefined, str_join
+from jinja2.runtime import str_join
 
 from kling_dsl.diagnostics import Diagnostic, Note, error
 from kling_dsl.source import Span
@@ -184,8 +184,8 @@ class Engine:
         else:
             names.update(*(METHODS.get(kind, ()) for kind in type(owner).__mro__))
             names.update(*(PROPERTIES.get(kind, ()) for kind in type(owner).__mro__))
-            if not isinstance(owner, Undefined) and not names:
-                names = {name for name in getattr(owner, "__dict__", ()) if not name.startswith("_")}
+            if isinstance(owner, TemplateModule):
+                names = {name for name in owner.__dict__ if not name.startswith("_")}
         return undefined_part(failure.name, owner, names)
 
 

@@ -211,7 +211,9 @@ def guard_round(trace: Trace, args: list[Any], kwargs: dict[str, Any]) -> None:
 
 def guard_number(trace: Trace, args: list[Any], kwargs: dict[str, Any]) -> None:
     """Take a number only: with a text, Python's remainder would format it, and its product repeat it."""
-    if type(args[0]) not in NUMBERS and type(args[0]).__name__ not in UNDEFINED:
+    if type(args[0]).__name__ in UNDEFINED:
+        args[0]._fail_with_undefined_error()
+    if type(args[0]) not in NUMBERS:
         raise TypeError(f"a number is wanted, and this is {kind_in_words(args[0])}")
 
 

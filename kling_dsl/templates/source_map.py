@@ -5,11 +5,13 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
+from datetime import date, time
 from decimal import Decimal
 from functools import cached_property
 
 from kling_dsl.diagnostics import Note
 from kling_dsl.source import Span
+from kling_dsl.templates.budget import kind_in_words
 
 Round = tuple[object, int, int, object]
 """One round of a loop, or one include, that was running: (the Round around it or None, origin, number, values).
@@ -180,7 +182,7 @@ def show(value: object, *, depth: int = 0) -> str:
     """Show a value in few words, with everything escaped that a terminal could obey."""
     if isinstance(value, str):
         return repr(shorten(str.__str__(value)))
-    if value is None or isinstance(value, (bool, float, Decimal)):
+    if value is None or isinstance(value, (bool, float, Decimal, date, time)):
         return shorten(str(value))
     if isinstance(value, int):
         return shorten(str(value)) if value.bit_length() < 1000 else "a number of very many digits"
@@ -195,7 +197,7 @@ def show(value: object, *, depth: int = 0) -> str:
     if isinstance(value, (list, tuple)):
         parts = [show(item, depth=depth + 1) for item in value[:MAX_SHOWN_ITEMS]]
         return "[" + ", ".join([*parts, "…"] if len(value) > len(parts) else parts) + "]"
-    return f"a {type(value).__name__}"
+    return kind_in_words(value)
 
 
 def shorten(text: str) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from kling_dsl.spelling import nearest
-from kling_dsl.templates.budget import KINDS, Refusal
+from kling_dsl.templates.budget import Refusal, name_kind
 from kling_dsl.templates.source_map import shorten, show
 
 TAGS = (
@@ -22,6 +22,7 @@ TOKENS = {
     "integer": "a number",
     "float": "a number",
     "string": "a text",
+    "name": "a name",
 }
 PHRASES = {
     "end of print statement": "}}",
@@ -57,7 +58,7 @@ def reword_syntax(message: str) -> Refusal:
 
 def unknown_tag(name: str, message: str) -> Refusal:
     """Return the refusal of a tag that does not exist, or stands in the wrong place."""
-    waiting = re.search(r"(?:looking for|for the following tags:) (.*?)\.", message)
+    waiting = re.search(r"looking for (?:the following tags: )?(.*?)\.", message)
     innermost = re.search(r"needs to be closed is '(\w+)'", message)
     if name in TAGS:
         hint = f"the tag that is open here is {innermost[1]}" if innermost else "no tag is open here"
@@ -93,7 +94,9 @@ def undefined_part(name: object, owner: object, names: Iterable[str]) -> Refusal
         listed = ", ".join([*map(shorten, known[:MAX_NAMES_SHOWN]), *(["…"] if len(known) > MAX_NAMES_SHOWN else [])])
         hint = f"did you mean {near}?" if near else (f"it has {listed}" if known else "")
         return Refusal("template-undefined", f"there is no {name!r} in {show(owner)}", hint=hint, word=name)
-    size = f", which has {len(owner)} items" if isinstance(owner, (list, tuple, str)) else ""
+    size = ""
+    if isinstance(owner, (list, tuple, str)):
+        size = f", which has {len(owner)} item{'' if len(owner) == 1 else 's'}"
     return Refusal("template-undefined", f"there is no item {show(name)} in {show(owner)}{size}")
 
 
@@ -106,9 +109,16 @@ def in_writers_words(error: BaseException) -> str:
     if isinstance(error, KeyError):
         return f"there is no {show(error.args[0] if error.args else '')}"
     message = str(error) or type(error).__name__
-    message = re.sub(r"'(\w+)' object", lambda found: KINDS.get(found[1], f"a {found[1]}"), message)
-    message = re.sub(r"\b(?:\w+\.)*<?\w+>?(?:\.\w+)*\(\) ", "it ", message)
-    return shorten_line(message)
+    compared = re.fullmatch(r"'(\S+)' not supported between instances of '(.+)' and '(.+)'", message)
+    if compared:
+        return f"{compared[1]} does not work between {name_kind(compared[2])} and {name_kind(compared[3])}"
+    signed = re.fullmatch(r"bad operand type for unary (\S): '(.+)'", message)
+    if signed:
+        return f"{signed[1]} does not work before {name_kind(signed[2])}"
+    message = re.sub(r"'(\w+)' object", lambda found: name_kind(found[1]), message)
+    function = r"\b(?:\w+\.)*<?\w+>?(?:\.\w+)*\(\) "
+    message = re.sub(f"{function}(takes|got) ", r"it \1 ", message)
+    return shorten_line(re.sub(f"{function}missing ", "it is missing ", message))
 
 
 def shorten_line(message: str) -> str:
