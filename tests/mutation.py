@@ -85,7 +85,15 @@ ROOMS: dict[str, Room] = {
     ),
     "templates": Room(
         ("kling_dsl/templates/*.py",),
-        ("test_templates", "test_template_words", "test_language", "test_diagnostic_pages"),
+        (
+            "test_templates",
+            "test_template_words",
+            "test_template_tables",
+            "test_template_limits",
+            "test_template_data",
+            "test_language",
+            "test_diagnostic_pages",
+        ),
     ),
 }
 

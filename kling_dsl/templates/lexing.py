@@ -175,7 +175,9 @@ def read_value(kind: str, text: str, offset: int) -> Any:
         return read_string(text, offset)
     if len(text) > MAX_LITERAL_CHARACTERS:
         raise too_much(f"a number of {len(text):,} characters is more than a template can use")
-    number = int(text.replace("_", ""), 0) if kind == "integer" else literal_eval(text.replace("_", ""))
+    if kind == "integer":
+        return int(text.replace("_", ""), 0)
+    number = literal_eval(text.replace("_", ""))
     if not math.isfinite(number):
         raise TemplateSyntaxError(f"the number {text} is too large", offset)
     return number
