@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from told import ADVICE, UPDATE, in_full, in_place
 
-from kling_dsl.templates import Limits, budget, codegen, expand, lexing
+from kling_dsl.templates import Limits, budget, codegen, expand, lexing, tracing
 from kling_dsl.templates.codegen import RefusedTemplate, compile_anew
 from kling_dsl.templates.engine import Engine
 
@@ -138,7 +138,6 @@ def _literal(number: str) -> str:
         (_literal("1." + "0" * 998), _literal("1." + "0" * 999), f"1:1-1:1013 {MANY}"),
         (_literal("9" * 1000), _literal("9" * 1000 + " * " + "9" * 300), f"1:1-1:1315 {LARGE}"),
         ("{{ 5 }}", "\n{{ " + "(" * 400 + "1" + ")" * 400 + " }}", f"2:1-2:808 {codegen.TOO_DEEP}"),
-        ("{% if 1 %}{% endif %}", "\n" + "{% if 1 %}" * 110 + "{% endif %}" * 110, f"2:991-2:1001 {codegen.TOO_DEEP}"),
         (FOR * 18 + END * 18, FOR * 24 + END * 24, f"1:361-1:379 {codegen.TOO_DEEP}"),
     ],
 )
@@ -244,3 +243,19 @@ def test_a_program_that_grows_too_long_is_refused_where_it_grows(monkeypatch: py
 def _fits(template: str, size: int, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str] | None:
     monkeypatch.setattr(codegen, "MAX_PROGRAM_CHARACTERS", size)
     return _refused(template)
+
+
+def test_a_long_template_is_compiled_anew_and_a_short_one_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "{{ 'compiled once' }}"
+    monkeypatch.setattr(codegen, "MAX_CACHED_CHARACTERS", len(text))
+    assert codegen.compile_template(text) is codegen.compile_template(text)
+    monkeypatch.setattr(codegen, "MAX_CACHED_CHARACTERS", len(text) - 1)
+    assert codegen.compile_template(text) is not codegen.compile_template(text)
+
+
+def test_a_long_text_is_put_together_from_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    template = "{% for k in range(20) %}{{ k }},{% endfor %}"
+    written = "".join(f"{number}," for number in range(20))
+    for parts in (1, 2, 7, 39, 40, 41):
+        monkeypatch.setattr(tracing, "PARTS_PER_CHUNK", parts)
+        assert expand(template, file="film.kling", values={}, read=FILES.get).text == written

@@ -44,6 +44,8 @@ FILES = {
         "body{% set x = 1 %}{% set _y = 2 %}{% macro bad() %}⏎{{ 1 / 0 }}{% endmacro %}"
     ),
     "b.kling": "{% block x %}<base>{% endblock %}",
+    "loop.kling": "{% extends 'loop.kling' %}",
+    "macros.kling": "{% macro m(k) %}{{ k / 0 }}{% endmacro %}⏎{% for k in [1] %}⏎{{ m(k) }}{% endfor %}",
     "s/q.kling": "{% include '../p.kling' %}",
     "s/r.kling": "one⏎{% include 'u.kling' %}",
     "s/u.kling": "{% for k in [0] %}{{ k / k }}{% endfor %}",

@@ -49,11 +49,11 @@ def combine(budget: Budget, sign: str, left: Any, right: Any) -> object:
         if type(result) is complex:
             raise Refusal("template-error", "this root has no real value")
         return result
+    if sign == "%" and isinstance(left, str):
+        return print_format(budget, left, right if isinstance(right, (tuple, dict)) else (right,))
     for value in (left, right):
         if type(value).__name__ in UNDEFINED:
             value._fail_with_undefined_error()
-    if sign == "%" and isinstance(left, str):
-        return print_format(budget, left, right if isinstance(right, (tuple, dict)) else (right,))
     if sign == "+" and isinstance(left, str) and isinstance(right, str):
         check_length(len(left) + len(right))
         return budget.settle(left + right)

@@ -148,6 +148,9 @@ class FilmUndefined(StrictUndefined):
         super().__init__(hint, obj, name, exc)
         self._undefined_exception = partial(UnknownName, self)  # type: ignore[assignment]
 
+    # Where a whole number is wanted: a width, a bound, the place of an item.
+    __index__ = StrictUndefined._fail_with_undefined_error
+
 
 class Method:
     """A method of a value, called with its arguments checked."""

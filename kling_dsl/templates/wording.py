@@ -115,7 +115,9 @@ def in_writers_words(error: BaseException) -> str:
     signed = re.fullmatch(r"bad operand type for unary (\S): '(.+)'", message)
     if signed:
         return f"{signed[1]} does not work before {name_kind(signed[2])}"
-    message = re.sub(r"'(\w+)' object", lambda found: name_kind(found[1]), message)
+    message = re.sub(
+        r"'(\w+)' object|non-iterable (\w+) object", lambda found: name_kind(found[1] or found[2]), message
+    )
     function = r"\b(?:\w+\.)*<?\w+>?(?:\.\w+)*\(\) "
     message = re.sub(f"{function}(takes|got) ", r"it \1 ", message)
     return shorten_line(re.sub(f"{function}missing ", "it is missing ", message))
