@@ -39,7 +39,8 @@ class Limits(msgspec.Struct, frozen=True):
     """What one expansion may use up.
 
     A film of 100,000 shots has about 28 million characters and takes about 2 million steps (a round of a loop, each
-    piece of text or value that it writes, each filter and call is a step); the defaults leave some room above that.
+    piece of text or value that it writes, each filter and call is a step, and so are four items that a loop with a
+    condition looks at); the defaults leave some room above that.
     `max_characters` bounds the expanded text and, counted separately, the text of all values made on the way.
     """
 
