@@ -1,13 +1,24 @@
-"""Prints how much of each room the tests run, from the report that `coverage json` writes; `make coverage` calls it."""
+"""Shows how much of each room the tests run, from the report that `coverage json` writes; `make coverage` calls it.
+
+The table is printed and put into `tests/coverage.md`. The exit code is 1 when fewer branches were taken than the floor.
+"""
 
 from __future__ import annotations
 
+import platform
 import sys
 from collections.abc import Iterable
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
 import msgspec
+from figures import put_figures
+
+PAGE = Path(__file__).with_name("coverage.md")
+FLOOR = 0.95
+"""The least share of branches that the tests take, counted without the lines."""
 
 
 class Counts(msgspec.Struct, frozen=True):
@@ -74,5 +85,20 @@ def table(content: bytes) -> str:
     return "\n".join([*lines, *(room.row() for room in rooms(msgspec.json.decode(content, type=Report)))])
 
 
+def main() -> int:
+    """Show the report that the command line names."""
+    content = Path(sys.argv[1]).read_bytes()
+    figures = table(content)
+    print(figures)
+    day = datetime.now(UTC).date().isoformat()
+    put_figures(PAGE, f"coverage {version('coverage')}, Python {platform.python_version()}, {day}.\n\n{figures}")
+    everything = rooms(msgspec.json.decode(content, type=Report))[-1]
+    # Lines are more than branches, and run more of them.
+    if everything.branches_run < everything.branches * FLOOR:
+        print(f"fewer than {FLOOR:.0%} of all branches were taken", file=sys.stderr)
+        return 1
+    return 0
+
+
 if __name__ == "__main__":
-    print(table(Path(sys.argv[1]).read_bytes()))
+    sys.exit(main())

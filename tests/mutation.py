@@ -28,6 +28,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
+from figures import put_figures
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "out" / "mutation"
@@ -250,14 +251,9 @@ def table(figures: dict[str, Figures]) -> str:
 
 
 def write_page(figures: dict[str, Figures]) -> None:
-    """Put the table into the page, between its two marks."""
-    text = PAGE.read_text(encoding="utf-8")
-    before, mark, rest = text.partition("<!-- figures -->\n")
-    _, end, after = rest.partition("<!-- end of figures -->\n")
-    assert mark, "the page has a mark where the figures begin"
-    assert end, "the page has a mark where the figures end"
-    used = f"\nmutmut {version('mutmut')}, Python {platform.python_version()}.\n\n"
-    PAGE.write_text(before + mark + used + table(figures) + "\n" + end + after, encoding="utf-8")
+    """Put the table into the page."""
+    used = f"mutmut {version('mutmut')}, Python {platform.python_version()}."
+    put_figures(PAGE, f"{used}\n\n{table(figures)}")
 
 
 def show(name: str) -> int:
