@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import IO, NamedTuple
 
 from forking import run_kling
+from measuring import limited, unmeasured
 
 KLING = str(Path(sys.executable).with_name("kling"))
 SECONDS = 20
@@ -57,7 +58,9 @@ def kling(
     the module `resource`; `before` runs in the new process first, which then is one that starts from nothing, as it is
     when its output goes elsewhere.
     """
-    environment = {**os.environ, "PYTHONUTF8": "1", "PYTHONWARNINGS": "error", **(surroundings or {})}
+    # What a process may not have, coverage needs.
+    given = limited() if before else unmeasured() if limits else os.environ
+    environment = {**given, "PYTHONUTF8": "1", "PYTHONWARNINGS": "error", **(surroundings or {})}
     environment = {name: value for name, value in environment.items() if value}
     if before is None and out == subprocess.PIPE:
         done = run_kling(words, cwd=cwd, environment=environment, seconds=seconds, limits=limits)

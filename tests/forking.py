@@ -21,7 +21,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NoReturn
 
-STARTED_BY = ("PYTHON", "LANG", "LC_", "LD_", "MALLOC_")
+STARTED_BY = ("PYTHON", "LANG", "LC_", "LD_", "MALLOC_", "COVERAGE_")
 """How the names of variables begin that a process reads while it starts, so that a fork would not notice them."""
 
 MODULES = (
@@ -61,6 +61,9 @@ class Forks:
         errors: int = subprocess.PIPE,
     ) -> subprocess.CompletedProcess[bytes]:
         """Run `kling`; one that does not end in time is killed, and raises what `subprocess.run` raises."""
+        # The process that forks is started without a path to the tests.
+        from measuring import SLOWER
+
         with self._turn, tempfile.TemporaryDirectory(prefix="kling-fork-") as folder:
             out = Path(folder, "out")
             err = out if errors == subprocess.STDOUT else Path(folder, "err")
@@ -80,7 +83,7 @@ class Forks:
                 is_late.set()
                 os.kill(child, signal.SIGKILL)
 
-            timer = threading.Timer(seconds, stop)
+            timer = threading.Timer(seconds * SLOWER, stop)
             timer.start()
             code = int(self._hear())
             timer.cancel()
@@ -140,6 +143,8 @@ def _become(job: Mapping[str, Any]) -> NoReturn:
     if job["limits"]:
         import resource
 
+        # A full disk cuts a compiled module short, and every later process that imports it would fail.
+        sys.dont_write_bytecode = True
         for limit, most in job["limits"]:
             resource.setrlimit(limit, (most, most))
     os.environ.clear()

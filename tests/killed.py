@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
 from typing import Any
+
+from measuring import unmeasured
 
 STEPS = (
     "open",
@@ -67,14 +68,6 @@ def kill_at_each_step(setup: str, *, prepare: str, work: str, look: str, folder:
     assert all(result["signal"] == signal.SIGKILL for result in results[:-1])
     assert results[-1]["signal"] == 0
     return [result["found"] for result in results]
-
-
-def unmeasured() -> dict[str, str]:
-    """Return this process's variables without those by which a child would measure its coverage.
-
-    It would import much for that, and write files of its own.
-    """
-    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
 
 
 _CONTROL = '''

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from killed import unmeasured
+from measuring import unmeasured
 
 from kling_dsl.cli.verbs import COMMANDS
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from measuring import limited
 from review_stage import lacking
 from workflow_files import parsed, steps_of
 
@@ -192,6 +193,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
     )
     done = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path / "kept" / "new" / "film")],
+        env=limited(),
         capture_output=True,
         text=True,
         check=False,

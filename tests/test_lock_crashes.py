@@ -17,6 +17,7 @@ from pathlib import Path
 import filelock
 import pytest
 from killed import kill_at_each_step
+from measuring import limited
 
 from kling_dsl import lock as locks
 from kling_dsl.lock import LockError, Pick, Take, add_records, read_lock
@@ -270,6 +271,7 @@ def test_a_full_disk_leaves_the_old_lock(tmp_path: Path) -> None:
 
     done = subprocess.run(
         (sys.executable, "-c", WRITER, str(path), str(guard), "one", "3"),
+        env=limited(),
         input="go\n",
         capture_output=True,
         encoding="utf-8",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ import jsonschema_rs
 import msgspec
 import pytest
 from foreign_sheet import FILE, FOREIGN, builtin_text, load, replaced
+from measuring import unmeasured
 
 from kling_dsl.profiles import AtMost
 from kling_dsl.sheets import Profiles, builtin_names, load_builtin, load_sheet
@@ -287,7 +287,7 @@ CHILD = (
 
 
 def child(cache: Path) -> list[str]:
-    env = {**os.environ, "KLING_CACHE_DIR": str(cache)}
+    env = {**unmeasured(), "KLING_CACHE_DIR": str(cache)}
     done = subprocess.run([sys.executable, "-c", CHILD], env=env, capture_output=True, text=True, check=True)
     return done.stdout.split()
 

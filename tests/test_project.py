@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from measuring import unmeasured
 
 from kling_dsl.project import DiskWorld, Settings, Signature, disk, find_project, find_root
 from kling_dsl.project.settings import read_settings
@@ -487,7 +488,12 @@ def test_permission_denied_is_told() -> None:
         (root / "shut").chmod(0)
         (root / "film.kling").chmod(0)
         done = subprocess.run(
-            [sys.executable, "-c", program, folder], capture_output=True, text=True, check=False, timeout=60
+            [sys.executable, "-c", program, folder],
+            env=unmeasured(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
         )
         (root / "shut").chmod(0o700)
     assert done.stderr == ""

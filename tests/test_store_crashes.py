@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 from killed import kill_at_each_step
+from measuring import limited
 
 from kling_dsl.store import Store
 
@@ -153,7 +154,12 @@ def run(statements: str, *, before: Callable[[], None] | None = None) -> Any:
     """Run statements in a process of their own, after `before`, and return what they leave in `found`."""
     program = f"{SETUP}\nimport json\n{textwrap.dedent(statements)}\nprint(json.dumps(found))\n"
     done = subprocess.run(
-        (sys.executable, "-c", program), capture_output=True, encoding="utf-8", check=False, preexec_fn=before
+        (sys.executable, "-c", program),
+        env=None if before is None else limited(),
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        preexec_fn=before,
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

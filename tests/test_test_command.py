@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from commands import Project
+from measuring import unmeasured
 
 FILM = """\
 Title: Pier
@@ -275,7 +275,7 @@ def test_a_run_without_a_failure_imports_no_network_and_no_drawing(project: Proj
     done = subprocess.run(
         (sys.executable, "-c", spy, "test", "film.kling"),
         cwd=project.root,
-        env=dict(os.environ),
+        env=unmeasured(),
         capture_output=True,
         encoding="utf-8",
         check=False,
