@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -20,6 +19,7 @@ BACKUP_HOSTS = {"queue.fal.run": "queue.falrun.com"}
 KEYED_HOSTS = ("fal.run", "falrun.com", "fal.ai")
 """The provider's own domains; the key goes to these and to the queue host that the environment names, nowhere else."""
 
+_KEYED_HOST = re.compile(rf"(?:[a-z0-9-]+\.)*(?:{'|'.join(map(re.escape, KEYED_HOSTS))})")
 
 SANDBOX_KEY = "sandbox:sandbox"
 SANDBOX_HEADER = "x-kling-sandbox"
@@ -50,18 +50,18 @@ class Account(msgspec.Struct, frozen=True):
         return SANDBOX_HEADER in headers and not self.is_sandbox
 
     def may_show_key(self, url: str) -> bool:
-        """Say whether the key may be sent with a request to this address."""
+        """Say whether the key may be sent with a request to this address, as the one reads it who would send it."""
+        import httpx
+
         try:
-            parts = urlsplit(url)
-            host = parts.hostname or ""
-        except ValueError:
+            address = httpx.URL(url)
+        except (httpx.InvalidURL, ValueError):
             return False
-        if parts.scheme != "https" or parts.username is not None:
+        if address.scheme != "https" or address.userinfo:
             return False
-        if parts.netloc == self.queue_host:
+        if address.netloc.decode("ascii") == self.queue_host.lower():
             return True
-        own_port = parts.port in (None, 443)
-        return own_port and any(host == domain or host.endswith(f".{domain}") for domain in KEYED_HOSTS)
+        return address.port is None and _KEYED_HOST.fullmatch(address.raw_host.decode("ascii")) is not None
 
 
 async def find_account() -> Account:

@@ -12,7 +12,7 @@ from kling_dsl.ledger import Row
 from kling_dsl.render.account import Account
 from kling_dsl.render.answers import decode
 from kling_dsl.render.clock import Clock
-from kling_dsl.render.failures import Failure, failed_job, failed_result, read_details
+from kling_dsl.render.failures import MAX_WORDS, Failure, failed_job, failed_result, read_details
 from kling_dsl.render.patience import persist
 from kling_dsl.render.problems import AccountRefused, FromSandbox, RenderProblem
 
@@ -68,7 +68,7 @@ async def follow(
     for url in (row.status_url, row.response_url):
         if not account.may_show_key(url):
             raise Unreachable(
-                f"the provider named an address that is not its own, and the key was not sent there: {url}"
+                f"the provider named an address that is not its own, and the key was not sent there: {url[:MAX_WORDS]}"
             )
     handle = fal_client.AsyncRequestHandle(row.request_id, row.response_url, row.status_url, row.cancel_url, client)
     wait = pace.first_seconds
@@ -90,7 +90,7 @@ async def follow(
         except httpx.HTTPError as problem:
             _outlast(clock.elapsed() - answered, pace, str(problem).strip() or type(problem).__name__)
             continue
-        except (KeyError, ValueError, TypeError):
+        except (KeyError, ValueError, TypeError, RecursionError):
             # A status that cannot be read, as a gateway's page is; the next one may be whole.
             _outlast(clock.elapsed() - answered, pace, "the provider's answer makes no sense")
             continue
