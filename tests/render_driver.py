@@ -5,12 +5,14 @@ It reads a line of JSON for each group of runs that are to go on at once, and an
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import json
 import os
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -179,16 +181,38 @@ def run(job: dict[str, Any], crossed: str) -> int:
     return 0
 
 
+def sit_down(typed: str, place: str) -> int:
+    """Put somebody before a terminal who types this and reads what comes, and return the program's end of it."""
+    import pty
+
+    theirs, ours = pty.openpty()
+    os.write(theirs, typed.encode())
+
+    def read() -> None:
+        with open(place, "wb", buffering=0) as file, contextlib.suppress(OSError):
+            while piece := os.read(theirs, 1 << 16):
+                file.write(piece)
+        os.close(theirs)
+
+    reader = threading.Thread(target=read, name=place)
+    reader.start()
+    return ours
+
+
 def start(job: dict[str, Any], folder: str) -> int:
     """Fork a run and return its number."""
+    person = sit_down(job["typed"], f"{folder}/stderr") if "typed" in job else None
     child = os.fork()
     if child:
+        if person is not None:
+            # Whoever reads there is told of the end when nobody else can write any more.
+            os.close(person)
         return child
     code = 99
     try:
         for number, name in ((0, os.devnull), (1, f"{folder}/stdout"), (2, f"{folder}/stderr")):
             file = os.open(name, os.O_RDWR | os.O_CREAT, 0o600)
-            os.dup2(file, number)
+            os.dup2(file if person is None or number == 1 else person, number)
             os.close(file)
         code = run(job, f"{folder}/crossed")
     except Exception:  # noqa: BLE001 - told to whoever reads what the run wrote, as Python itself would
@@ -204,6 +228,9 @@ def start(job: dict[str, Any], folder: str) -> int:
 def finish(child: int, folder: str) -> dict[str, Any]:
     """Wait for a run to end, and return what came of it."""
     _, status = os.waitpid(child, 0)
+    for reader in threading.enumerate():
+        if reader.name == f"{folder}/stderr":
+            reader.join()
     places = {name: Path(folder, name) for name in ("stdout", "stderr", "crossed")}
     told = {name: place.read_text() if place.exists() else "" for name, place in places.items()}
     return {**told, "code": os.waitstatus_to_exitcode(status), "crossed": json.loads(told["crossed"] or "[]")}

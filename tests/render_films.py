@@ -186,7 +186,8 @@ class Film:
 
         Settings are `fatal`, the boundary at which it is killed; `environment`, variables of its own, None for one to
         be without; `patches`, other values for names as `module:name`; `hosts`, the ports to which names of hosts lead;
-        `room`, the bytes of a download that fit on the disk; and `days`, by how much the clock is wrong.
+        `room`, the bytes of a download that fit on the disk; `days`, by how much the clock is wrong; and `typed`, what
+        somebody types at a terminal that stands for stdin and stderr.
         """
         return {"folder": str(self.folder), "words": words or ("render", FILM), **settings}
 

@@ -94,12 +94,13 @@ def _release(stage: Stage, names: tuple[str, ...], film: str | None, *, agreed: 
     from kling_dsl.ledger import open_ledger
     from kling_dsl.ledger.leases import Lease
     from kling_dsl.money import dollars
+    from kling_dsl.reports.escaping import visible
 
     with told_problems(), Lease(stage.runs) as lease, open_ledger(stage.ledger, run=lease.run) as ledger:
         rows = [row for row in ledger.rows(film=film, states=("uncertain",)) if row.order.clip in names]
         unknown = [name for name in names if name not in {row.order.clip for row in rows}]
         if unknown:
-            raise click.UsageError(f"no take of {' or '.join(unknown)} is uncertain")
+            raise click.UsageError(f"no take of {visible(' or '.join(unknown))} is uncertain")
         for row in rows:
             click.echo(_told(row), err=True)
         if not agreed:
