@@ -283,13 +283,13 @@ def test_the_second_host_is_left_alone_when_the_first_was_sent_anything(theatre:
 
 @pytest.mark.parametrize("kind", ["accept-and-drop", "accept-and-504"])
 def test_what_the_history_has_is_adopted_whatever_its_pages(kind: str, tmp_path: Path) -> None:
-    with staged(tmp_path / "sandbox", history_page=1) as theatre:
+    with staged(tmp_path / "sandbox") as theatre:
         film = theatre.begin(tmp_path / "p", ONE)
         # Other requests of the account, on pages of their own.
         film.render()
         film.write(ONE.replace("far out", "quite near"))
         theatre.sandbox.set_faults(Fault(kind, count=1))
-        film.render()
+        film.render(patches={"kling_dsl.render.reconcile:PAGE_SIZE": 1})
         assert theatre.bill().paid_posts_received == 2
         assert [row.state for row in film.rows()] == ["stored", "stored"]
         (adopted,) = [event for event in film.events() if "found in the provider's history" in str(event.details)]
