@@ -119,3 +119,20 @@ def test_a_decision_about_a_clip_that_no_take_has_is_a_problem(tmp_path: Path) -
     assert read.acceptances == (decision,)
     assert [problem.message for problem in read.problems] == ["accepts a clip bbbbbbbbbbbb that no take has"]
     assert read.acceptance("a" * 64) is None
+
+
+def test_without_a_name_in_git_it_is_the_login_that_decided(film: Reworded, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(film.root))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(film.root))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.setenv("LOGNAME", "mira")
+    film.run("accept", "door", "--because", "the rain is enough")
+    # Where there is no git, nobody can be asked for the name.
+    monkeypatch.setenv("PATH", str(film.root))
+    monkeypatch.setenv("LOGNAME", "keeper")
+    film.reword("Rain, wind and thunder.")
+    film.run("accept", "door", "--because", "so is the thunder")
+    assert {each.because: each.by for each in read_lock(film.root / LOCK).acceptances} == {
+        "the rain is enough": "mira",
+        "so is the thunder": "keeper",
+    }

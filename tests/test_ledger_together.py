@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import resource
+import threading
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -169,3 +170,43 @@ def test_a_commit_that_fails_undoes_all_steps_and_says_so(ledger: SqliteLedger, 
         assert seen(path) == [("large", "submitted")]
     ledger.completed(order_of("large").key, result=bytes(ROOM_BYTES), billed_units=None, at=AT)
     assert seen(path) == [("large", "completed")]
+
+
+def test_steps_of_two_ledgers_share_no_commit(tmp_path: Path) -> None:
+    names = [f"n{number}" for number in range(6)]
+    paths = [tmp_path / "first.db", tmp_path / "second.db"]
+    with open_ledger(paths[0], run="first") as first, open_ledger(paths[1], run="second") as second:
+
+        async def go() -> None:
+            both = [(ledger, name) for name in names for ledger in (first, second)]
+            await asyncio.gather(*(in_turn(ledger, ledger.reserve, order_of(name), (), at=AT) for ledger, name in both))
+
+        asyncio.run(go())
+    assert [sorted(seen(path)) for path in paths] == [[(name, "intent") for name in names]] * 2
+
+
+def test_a_step_that_nobody_waits_for_any_more_is_not_taken_and_stops_no_other(
+    ledger: SqliteLedger, path: Path
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        begun.set()
+        assert go_on.wait(10)
+
+    async def go() -> None:
+        first = asyncio.create_task(in_turn(ledger, wait))
+        await asyncio.to_thread(begun.wait, 10)
+        names = ("before", "stopped", "after")
+        steps = [asyncio.create_task(in_turn(ledger, ledger.reserve, order_of(name), (), at=AT)) for name in names]
+        await asyncio.sleep(0)
+        # The first is on its way already, and its answer comes to nobody; the second was never begun.
+        first.cancel()
+        steps[1].cancel()
+        await asyncio.sleep(0)
+        go_on.set()
+        ends = await asyncio.gather(first, *steps, return_exceptions=True)
+        assert [isinstance(end, asyncio.CancelledError) for end in ends] == [True, False, True, False]
+
+    asyncio.run(go())
+    assert sorted(seen(path)) == [("after", "intent"), ("before", "intent")]

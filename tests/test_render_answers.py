@@ -14,7 +14,7 @@ from answering import Answering
 from ledger_samples import order_of
 
 from kling_dsl.ledger import open_ledger
-from kling_dsl.render import failures
+from kling_dsl.render import failures, spending
 from kling_dsl.render.account import Account
 from kling_dsl.render.clock import Clock
 from kling_dsl.render.jobs import Finished, fetch_result, video_of
@@ -48,6 +48,18 @@ def test_an_answer_to_a_purchase_that_cannot_be_read_leaves_the_take_uncertain(t
         assert isinstance(asyncio.run(bought), Unsure)
         assert [row.state for row in ledger.rows()] == ["uncertain"]
     assert line.asked == 1
+
+
+def test_an_answer_to_a_purchase_without_end_is_read_no_further(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spending, "MAX_ANSWER_BYTES", 10_000)
+    line: Any = Answering(b"x" * 10_000_000)
+    with open_ledger(tmp_path / "ledger.db", run="run") as ledger:
+        bought = spend(order_of(), (), ledger=ledger, account=ACCOUNT, line=line, clock=Clock())
+        assert isinstance(asyncio.run(bought), Unsure)
+        assert [row.state for row in ledger.rows()] == ["uncertain"]
+    assert (line.asked, line.read) == (1, 11_000)
 
 
 @pytest.mark.parametrize("name", NO_JSON)

@@ -13,6 +13,7 @@ from render_boundaries import SENT
 from render_films import CHAINED, DOOR, FILM, HEAD, ONE, REAL_MONEY, ROAD, SEA, Film, Ran, Theatre, surroundings
 
 from kling_dsl.ledger import open_ledger
+from kling_dsl.render.account import Account
 from kling_dsl.sandbox import Fault
 
 ID, SECRET = "3e9b7c51-unique-id-of-a-key", "b2f0d84ce7-unique-secret-of-a-key"
@@ -183,3 +184,9 @@ def test_real_money_needs_a_word(theatre: Theatre, tmp_path: Path) -> None:
     assert (ran.code, theatre.bill().paid_posts_received) == (2, 0)
     assert "add --yes" in ran.stderr
     assert not film.home.exists()
+
+
+def test_an_account_is_never_shown_with_its_key() -> None:
+    account = Account(f"Key {KEY}", "queue.fal.run", KEY)
+    for told in (repr(account), str(account), f"{account!r}"):
+        assert told == "Account(queue_host='queue.fal.run')"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from kling_dsl import store as module
 from kling_dsl.store import Linked, Store, link_out
 
 CLIP = b"\x00\x00\x00\x18ftypisom" + bytes(range(256)) * 40
@@ -209,6 +210,10 @@ def test_an_empty_or_missing_part_and_one_that_is_no_file_are_not_kept(store: St
     part.symlink_to(__file__)
     with pytest.raises(OSError, match="symbolic link"):
         store.keep(part, record())
+    part.unlink()
+    os.mkfifo(part)
+    with pytest.raises(OSError, match="is no regular file"):
+        store.keep(part, record())
     assert list(store.digests()) == []
 
 
@@ -242,6 +247,31 @@ def test_quarantine_never_replaces_what_a_person_put_there(store: Store) -> None
     assert tree(folder) == sorted(
         [*(path.name for path in mine), *(place.stem + end for end in (".json", ".mp4", ".txt"))]
     )
+
+
+def test_what_cannot_be_put_aside_stays_where_it_is(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    part = fetch(store)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", refuse)
+        with pytest.raises(PermissionError):
+            store.quarantine(part, "too short", b"")
+    assert (part.read_bytes(), tree(store.folder / "quarantine")) == (CLIP, [])
+    monkeypatch.setattr(module, "MAX_NUMBERED", 3)
+    for _ in range(2):
+        store.quarantine(fetch(store), "too short", record())
+    before = tree(store.folder / "quarantine")
+    with pytest.raises(FileExistsError, match="too many files of one name in quarantine"):
+        store.quarantine(fetch(store), "too short", record())
+    assert (part.read_bytes(), tree(store.folder / "quarantine")) == (CLIP, before)
+
+
+def test_records_of_very_many_requests_with_one_clip_are_not_all_kept(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_NUMBERED", 3)
+    assert {keep(store, request=f"r{number}") for number in range(4)} == {DIGEST}
+    assert [store.find_request(f"r{number}") for number in range(4)] == [DIGEST, DIGEST, "", ""]
+    assert store.check(DIGEST) == ""
 
 
 class Outside:
@@ -350,6 +380,25 @@ def test_several_files_of_others_are_all_passed_over(out: Outside) -> None:
     for name in ("door.mp4", "door.kling.mp4", "door.kling-2.mp4"):
         (out.folder / name).write_bytes(b"mine")
     assert out.show(out.first).path.name == "door.kling-3.mp4"
+
+
+def test_more_files_of_others_than_are_passed_over_are_told(out: Outside, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_NUMBERED", 2)
+    out.folder.mkdir(parents=True)
+    for name in ("door.mp4", "door.kling.mp4"):
+        (out.folder / name).write_bytes(b"mine")
+    with pytest.raises(FileExistsError, match="too many files of one name"):
+        out.show(out.first)
+    assert out.names() == ["door.kling.mp4", "door.mp4"]
+
+
+def test_a_name_that_cannot_be_given_leaves_nothing_behind(out: Outside, monkeypatch: pytest.MonkeyPatch) -> None:
+    out.show(out.first)
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(PermissionError):
+        out.show(out.second)
+    assert out.names() == ["door.mp4"]
+    assert (out.folder / "door.mp4").read_bytes() == CLIP
 
 
 def test_a_link_of_ours_is_ours_when_its_clip_is_gone(out: Outside) -> None:
