@@ -204,7 +204,7 @@ def _notes(change: Change) -> Iterator[str]:
     elif change.kind in ("new", "changed") and new is not None:
         yield "paid for already" if new.held >= new.takes else "bought with another clip or not bought before either"
     if change.kind == "removed" and old is not None and old.held:
-        yield f"its {old.held} paid take{'' if old.held == 1 else 's'} stay in the lock"
+        yield f"its {old.held} paid take{' stays' if old.held == 1 else 's stay'} in the lock"
 
 
 def _film_words(film: FilmDifference, difference: Difference) -> str:
