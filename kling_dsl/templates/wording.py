@@ -93,7 +93,9 @@ def undefined_part(name: object, owner: object, names: Iterable[str]) -> Refusal
         near = nearest(name, known)
         listed = ", ".join([*map(shorten, known[:MAX_NAMES_SHOWN]), *(["…"] if len(known) > MAX_NAMES_SHOWN else [])])
         hint = f"did you mean {near}?" if near else (f"it has {listed}" if known else "")
-        return Refusal("template-undefined", f"there is no {name!r} in {show(owner)}", hint=hint, word=name)
+        kind = type(owner).__name__
+        shown = name_kind(kind) if kind in _TEMPLATES_OWN else show(owner)
+        return Refusal("template-undefined", f"there is no {name!r} in {shown}", hint=hint, word=name)
     size = ""
     if isinstance(owner, (list, tuple, str)):
         size = f", which has {len(owner)} item{'' if len(owner) == 1 else 's'}"
@@ -120,7 +122,16 @@ def in_writers_words(error: BaseException) -> str:
     )
     function = r"\b(?:\w+\.)*<?\w+>?(?:\.\w+)*\(\) "
     message = re.sub(f"{function}(takes|got) ", r"it \1 ", message)
+    message = re.sub(
+        rf"{function}argument (\d+) must be (\w+), not (\w+)",
+        lambda found: f"its argument {found[1]} must be {name_kind(found[2])}, not {name_kind(found[3])}",
+        message,
+    )
     return shorten_line(re.sub(f"{function}missing ", "it is missing ", message))
+
+
+_TEMPLATES_OWN = ("Namespace", "TemplateModule", "TemplateReference", "LoopContext", "Macro", "Cycler", "Joiner")
+"""Values that a film's writer has never given, so that a kind says more of them than what they hold."""
 
 
 def shorten_line(message: str) -> str:
