@@ -210,12 +210,88 @@ def test_endless_parts_are_refused_soon(tmp_path: Path) -> None:
     assert time.process_time() - begin < 5
 
 
+def box(name: bytes, *contents: bytes) -> bytes:
+    """Return a box of an AVIF or MP4 file."""
+    content = b"".join(contents)
+    return struct.pack(">L", 8 + len(content)) + name + content
+
+
+AVIF_BEGINS = box(b"ftyp", b"avif" + bytes(4) + b"avif")
+FIRST = bytes(4) + b"\0\1"
+"""Names the item with the number 1 as the picture."""
+
+
+def avif(*, primary: bytes = FIRST, places: bytes, more: bytes = b"") -> bytes:
+    """Return an AVIF of 640 x 480 without its pixels; `places` says which properties are whose."""
+    size = box(b"ispe", bytes(4) + struct.pack(">LL", 640, 480))
+    header = box(b"iprp", box(b"ipco", size), box(b"ipma", places), more)
+    return AVIF_BEGINS + box(b"meta", bytes(4), box(b"pitm", primary), header) + box(b"mdat", bytes(9))
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (avif(places=bytes(4) + struct.pack(">LHBB", 1, 1, 1, 1)), ""),
+        (avif(places=b"\0\0\0\1" + struct.pack(">LHBH", 1, 1, 1, 1)), ""),
+        (avif(primary=b"\1" + bytes(6) + b"\1", places=b"\1\0\0\0" + struct.pack(">LLBB", 1, 1, 1, 1)), ""),
+        (avif(places=bytes(4) + struct.pack(">LHBBHBB", 2, 7, 1, 1, 1, 1, 1)), ""),
+        (avif(places=bytes(4) + struct.pack(">LHBB", 1, 7, 1, 1)), "it states no picture size"),
+        (avif(places=bytes(6)), "it states no picture size"),
+        (avif(places=b""), "it has a broken header"),
+        (avif(primary=b"", places=b""), "it has a broken header"),
+        (
+            avif(places=b"", more=box(b"free", bytes(2 << 20))),
+            "it has a picture header of more than 1048576 bytes",
+        ),
+        (AVIF_BEGINS + box(b"free") * 200_001, "it has more than 200000 boxes in one place"),
+    ],
+    ids=["short", "wide", "long", "second", "another", "none", "empty", "nameless", "large", "many"],
+)
+def test_the_header_of_an_avif_is_read_as_far_as_it_makes_sense(tmp_path: Path, content: bytes, problem: str) -> None:
+    media = facts(tmp_path, content)
+    assert (media.kind, media.width, media.height, media.problem) == (
+        "avif",
+        *((0, 0) if problem else (640, 480)),
+        problem,
+    )
+
+
+@pytest.mark.parametrize(
+    ("track", "problem"),
+    [
+        (box(b"tkhd") + box(b"mdia", box(b"hdlr", bytes(8) + b"vide")), "it has a broken header"),
+        (box(b"tkhd", bytes(84)) + box(b"mdia", box(b"hdlr")), "it is cut off"),
+        (box(b"tkhd", bytes(84)) + box(b"mdia"), "it holds no video"),
+        (box(b"tkhd", bytes(84)) + box(b"mdia", box(b"hdlr", bytes(8) + b"soun")), "it holds no video"),
+        (
+            box(b"tkhd", bytes(84)) + box(b"mdia", box(b"hdlr", bytes(8) + b"vide" + bytes(12))),
+            "it holds a video of a kind that is not known",
+        ),
+    ],
+    ids=["no matrix", "no kind", "nothing", "sound", "unknown"],
+)
+def test_a_film_whose_tracks_make_no_sense_is_told(tmp_path: Path, track: bytes, problem: str) -> None:
+    media = facts(tmp_path, box(b"ftyp", b"isom" + bytes(4) + b"isom") + box(b"moov", box(b"trak", track)))
+    assert (media.kind, media.problem) == ("mp4", problem)
+
+
+@pytest.mark.parametrize(
+    "exif",
+    [
+        b"II*\0" + struct.pack("<LH", 8, 0),
+        b"II*\0" + struct.pack("<LHHHLHH", 8, 1, 0x0100, 3, 1, 8, 0),
+        b"II*\0" + struct.pack("<LHHH", 8, 1, 0x0112, 3),
+        b"II*\0" + struct.pack("<L", 90_000),
+    ],
+    ids=["nothing", "something else", "cut", "elsewhere"],
+)
+def test_a_picture_that_does_not_say_how_it_lies_stands_upright(tmp_path: Path, exif: bytes) -> None:
+    media = facts(tmp_path, make_picture("jpeg", 320, 480, exif=b"Exif\0\0" + exif))
+    assert (media.width, media.height, media.problem) == (320, 480, "")
+
+
 def test_a_hostile_picture_index_costs_nothing(tmp_path: Path) -> None:
     """Items that claim 65,535 extents of no bytes each take gigabytes in a reader that believes them."""
-
-    def box(name: bytes, content: bytes) -> bytes:
-        return struct.pack(">L", 8 + len(content)) + name + content
-
     items = b"".join(struct.pack(">HHH", item, 0, 65_535) for item in range(60_000))
     index = box(b"iloc", bytes(6) + struct.pack(">H", 60_000) + items)
     content = box(b"ftyp", b"avif" + bytes(4) + b"avif") + box(b"meta", bytes(4) + index)

@@ -46,10 +46,11 @@ def test_a_model_whose_sheet_is_refused_is_not_said_to_be_unknown(tmp_path: Path
 
 
 def test_lengths_that_a_model_lists_bound_what_can_be_expected() -> None:
-    assert found("EXPECT seconds in clip door <= 16s") == [
+    told = (
         "expect-always: this EXPECT cannot fail: wide-film makes clips of 4 to 16 s"
         " | state something that a change of the film could break, or delete the line"
-    ]
+    )
+    assert found("EXPECT seconds in clip door <= 16s") == [told]
 
 
 def test_a_model_without_shots_has_no_number_of_them_to_expect() -> None:

@@ -55,6 +55,8 @@ def _probe(file: BinaryIO, demuxer: str, *, turned: bool) -> Measures:
 
 def _measure_stream(container: Any, stream: Any, *, turned: bool) -> Measures:
     """Read what the headers say; a length of the whole container stands in where the track states none."""
+    if stream.codec_context is None:
+        raise Damaged("holds a video of a kind that is not known")
     width, height = stream.codec_context.width, stream.codec_context.height
     if not width or not height:
         raise Damaged("states no picture size")
