@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from commands import Project
+from commands import Project, picture
 from measuring import unmeasured
 
 FILM = """\
@@ -183,6 +183,29 @@ def test_a_test_file_is_bought_by_nobody(project: Project, verb: str) -> None:
     project.write("film.test.kling", HOLDS)
     done = project.run(verb, "film.test.kling", code=2)
     assert "is a test file: name the film that it is about" in done.stderr
+
+
+def test_of_long_lists_and_parts_that_are_not_sent_the_difference_is_told(project: Project) -> None:
+    for name in ("front", "side", "back"):
+        project.write(f"{name}.png", picture())
+    project.write("other.png", picture(640, 361))
+    film = (
+        "CHARACTER Mira\n  front: front.png\n  angles: side.png, back.png\n\nSHOT wait 4s\n  aspect: 1:1\n@Mira waits.\n\n"
+        "EXPECT requests match golden\n"
+    )
+    project.write("film.kling", film)
+    project.run("test", "film.kling", "--update-golden")
+    project.write("film.kling", film.replace("back.png", "other.png").replace("  aspect: 1:1\n", ""))
+    done = project.run("test", "film.kling", code=1)
+    told = [line.removeprefix("note: ") for line in done.stdout.splitlines() if line.startswith("note: ")]
+    (places,) = [line for line in told if "reference_image_urls" in line]
+    assert places.startswith('wait: elements[1].reference_image_urls[2] was "asset:')
+    project.write("film.kling", film.replace("@Mira waits", "A man waits"))
+    done = project.run("test", "film.kling", code=1)
+    assert "elements was [" in done.stdout
+    assert "and is not sent" in done.stdout
+    project.write("film.golden.json", '{"requests": [{"id": 5}]}')
+    assert "film.golden.json holds no requests" in project.run("test", "film.kling", code=1).stdout
 
 
 def test_golden_requests_are_kept_and_compared(project: Project) -> None:

@@ -336,3 +336,41 @@ def test_progress_is_shown_on_a_terminal_only(project: Rendered) -> None:
         os.close(theirs)
     assert done.stdout == b"1 film and 12 clips checked, all sound\n"
     assert told == b"\rreading clips: 10 of 12\r\x1b[K"
+
+
+class TestTheFilmIsGone:
+    def test_a_clip_that_is_lost_with_its_film_is_told(self, project: Rendered) -> None:
+        project.bring("wake", lock=False)
+        (project.root / in_store("wake 1")).unlink(missing_ok=True)
+        for clip in list((project.root / ".kling" / "store").glob("*/*.mp4")):
+            clip.unlink()
+        (project.root / "film.kling").unlink()
+        found = project.json("verify", "--format", "json", code=1)["findings"]
+        told = {one["what"]: one["todo"] for one in found}
+        assert told["take 1 of wake is paid for, and the lock does not have it"] == (
+            "the film is gone; put it back from git"
+        )
+        assert told["take 1 of wake is missing"] == "the film is gone, too; put both back from a copy if you want them"
+
+    @pytest.mark.parametrize("harm", ["a link", "too large", "no JSON"])
+    def test_a_clip_without_a_record_that_can_be_read_is_told(
+        self, project: Rendered, harm: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from kling_dsl.reports import verification
+
+        row = project.bring("wake")
+        record = project.clip_path("").parent.parent / row.sha256[:2] / f"{row.sha256}.json"
+        if harm == "a link":
+            record.rename(project.root / "record.json")
+            record.symlink_to(project.root / "record.json")
+        elif harm == "too large":
+            monkeypatch.setattr(verification, "MAX_RECORD_BYTES", 10)
+        else:
+            record.write_text("{")
+        (_, _, told), *_ = findings(project)
+        assert told == "the record of take 1 of wake cannot be read"
+        (project.root / "film.kling.lock").unlink()
+        for part in (project.root / ".kling").glob("ledger.db*"):
+            part.unlink()
+        found = project.json("verify", "--format", "json", code=1)["findings"]
+        assert "it has no record that can be read" in json.dumps(found)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +88,7 @@ def provenance(row: Row, origin: Origin, *, sha256: str, footage: Footage | None
         "completed_at": row.completed_at.isoformat() if row.completed_at else None,
         "program": f"kling-dsl {__version__}",
     }
-    return msgspec.json.format(msgspec.json.encode(record, enc_hook=_plain), indent=2) + b"\n"
+    return msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
 
 
 def _prices(profile: Profile | None) -> list[dict[str, Any]]:
@@ -105,9 +104,3 @@ def _prices(profile: Profile | None) -> list[dict[str, Any]]:
         }
         for price in profile.prices
     ]
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return decimal_string(value)
-    raise NotImplementedError(type(value).__name__)
