@@ -283,6 +283,18 @@ class TestKeep:
         record = json.loads(project.desk().store.provenance(digest_of("wake 1")))
         assert (record["fingerprint"], record["take"], record["request_id"]) == (*_names(row), row.request_id)
 
+    def test_a_record_that_leads_elsewhere_is_not_taken_over(self, project: Rendered) -> None:
+        row = project.bring("wake", to="set aside", reason="it is 2 s long")
+        record = (project.root / row.quarantine).with_suffix(".json")
+        record.unlink()
+        (project.root / "secret.json").write_text('{"token": "none of ours"}')
+        record.symlink_to(project.root / "secret.json")
+        project.run("pick", "wake", "1", "--keep")
+        digest = project.desk().lock.takes[0].sha256
+        kept = json.loads(project.desk().store.provenance(digest))
+        assert (kept["sha256"], "token" in kept) == (digest, False)
+        assert kept["notes"][0].startswith("set aside (it is 2 s long), and kept by hand on 2")
+
     def test_what_was_cut_off_between_store_and_ledger_goes_on(self, project: Rendered) -> None:
         row = project.bring("wake", to="set aside", reason="it is 2 s long")
         place = project.root / row.quarantine
