@@ -58,3 +58,23 @@ def test_a_film_with_a_name_beyond_ascii_is_told_as_it_is_written(project: Rende
     project.write("e\u202egnp.kling", "SHOT a 5s\nRain.\n")
     assert project.run("check", "Türe.kling").stdout.startswith("Türe.kling: ")
     assert project.run("check", "e\u202egnp.kling").stdout.startswith("e\\u202egnp.kling: ")
+
+
+def test_a_clip_that_is_not_there_is_no_reason_to_buy_the_others(project: Rendered) -> None:
+    told = project.run("render", "film.kling", "--sandbox", "--only", "stowe", code=2).stderr
+    assert "the film has no clip 'stowe'; did you mean stove?" in " ".join(told.split())
+    told = project.run("render", "film.kling", "--sandbox", "--only", "quite-another", code=2).stderr
+    assert "the film has no clip 'quite-another'" in told
+    assert "did you mean" not in told
+
+
+def test_a_clip_that_is_not_rendered_yet_has_no_other_take(project: Rendered) -> None:
+    told = project.run("retake", "wake", "--yes", code=3).stderr
+    assert told == "refused: wake is new; it is not rendered yet: `kling render` buys it\n"
+
+
+@pytest.mark.parametrize("amount", ["much", "-1", "1e3", "1,50", "NaN", ""])
+def test_what_is_no_amount_of_dollars_is_no_limit(project: Rendered, amount: str) -> None:
+    told = project.run("render", "film.kling", "--yes", f"--max-cost={amount}", code=2).stderr
+    assert f"'{amount}' is no amount of dollars such as $5 or 12.50" in " ".join(told.split())
+    assert not (project.root / ".kling").exists()
