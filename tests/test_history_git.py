@@ -362,3 +362,28 @@ def test_a_size_is_known_before_a_blob_is_read(opened: Repository) -> None:
         assert found.read(entry.id) == CAST.encode()
         assert found.size("0" * 40) is None
         assert found.read("0" * 40) is None
+
+
+def test_what_is_larger_than_git_is_asked_for_is_told(opened: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    with git.Repository(opened.root) as found:
+        commit = found.commit_of("HEAD")
+        entry = found.tree(commit, b"")[b"cast.kling"]
+        with monkeypatch.context() as patch:
+            patch.setattr(git, "MAX_BLOB_BYTES", 10)
+            with pytest.raises(GitProblem, match=f"a file of {len(CAST)} bytes is too large to be read from git"):
+                found.read(entry.id)
+        monkeypatch.setattr(git, "MAX_TREE_BYTES", 10)
+        with pytest.raises(GitProblem, match=f"{commit[:12]} has more files than can be listed"):
+            found.tree(commit, b"")
+
+
+def test_what_git_does_not_have_is_told(opened: Repository, tmp_path: Path) -> None:
+    with git.Repository(opened.root) as found:
+        with pytest.raises(GitProblem, match="git cannot list the files of 0000"):
+            found.tree("0" * 40, b"")
+        # A folder is no file, and a question after one is answered with what it is.
+        folder = opened.git("rev-parse", "HEAD:refs")
+        with pytest.raises(GitProblem, match=f"git cannot read {folder[:12]}"):
+            found.size(folder)
+        with pytest.raises(GitProblem, match="lies outside the working tree of its repository"):
+            found.prefix_of(tmp_path / "elsewhere")

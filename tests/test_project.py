@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import subprocess
@@ -546,3 +547,40 @@ def test_any_path_gets_an_answer(tmp_path_factory: pytest.TempPathFactory, path:
     for answer in (world.read_text(path), world.media(path)):
         assert refusal(answer).message
     assert [signature.path for signature in world.inputs] == [path]
+
+
+@pytest.mark.parametrize(
+    ("number", "reason", "words"),
+    [
+        (errno.EISDIR, "directory", "is a folder"),
+        (errno.EACCES, "unreadable", "may not be read: permission denied"),
+        (errno.EIO, "unreadable", "cannot be read: Input/output error"),
+        (errno.ENOENT, "missing", "does not exist"),
+    ],
+)
+def test_a_file_that_fails_while_it_is_read_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, reason: str, words: str
+) -> None:
+    (tmp_path / "film.kling").write_text("one")
+
+    def fail(*_: object, **__: object) -> object:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(disk, "_read_at_most", fail)
+    monkeypatch.setattr(disk, "describe_media", fail)
+    world = DiskWorld(tmp_path)
+    for answer in (world.read_text("film.kling"), world.read_media("film.kling"), world.media("film.kling")):
+        assert (refusal(answer).reason, refusal(answer).message) == (reason, words)
+
+
+def test_a_file_that_grows_while_it_is_read_is_read_no_further(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "film.kling").write_text("one")
+
+    def grow(*_: object, **__: object) -> bytes:
+        monkeypatch.setattr(disk, "MAX_TEXT_BYTES", 2)
+        return b"one and more"
+
+    monkeypatch.setattr(disk, "_read_at_most", grow)
+    assert refusal(DiskWorld(tmp_path).read_text("film.kling")).reason == "too-large"
+    monkeypatch.setattr(disk, "describe_media", lambda *_, **__: None)
+    assert refusal(DiskWorld(tmp_path).media("film.kling")).reason == "too-large"
