@@ -273,12 +273,12 @@ def _entry(piece: Piece, report: Report) -> Entry | None:
     key, colon, _ = line.partition(":")
     words = key.split()
     if not colon or not words or piece.kind == "INDENTED":
-        span = Span("", piece.line, piece.column, piece.line, piece.column + len(line))
         report(
             error(
                 "title-line",
                 "this line is no part of a title page",
-                span,
+                # A note in it may go over several lines.
+                Passage(line, piece.line, piece.column).span(0, len(line)),
                 hint="the title page has one `Key: value` a line, and ends with the first blank line",
             )
         )
@@ -298,7 +298,8 @@ def _entry(piece: Piece, report: Report) -> Entry | None:
         message = f'"{shown}" is no key of the title page'
         hint = f"did you mean {near}?" if near else f"the keys are {', '.join(TITLE_KEYS)}"
         fix = rewrite(Text(shown, piece.line, piece.column).span, spelling.certain(shown, TITLE_KEYS))
-    report(error("unknown-title-key", message, Text(key.rstrip(), piece.line, piece.column).span, hint=hint, fix=fix))
+    span = Passage(key, piece.line, piece.column).span(0, len(key.rstrip()))
+    report(error("unknown-title-key", message, span, hint=hint, fix=fix))
     return None
 
 

@@ -139,3 +139,13 @@ def _expand(
     ways = rules[name]
     way = min(ways, key=len) if depth <= 0 else chance.choice(ways)
     return "".join(_expand(part, rules, terminals, words, chance, depth - 1) for part in way)
+
+
+@pytest.mark.parametrize(
+    ("line", "slug", "end"),
+    [("[[a note\nof two lines]] and words.", "title-line", 26), ("Rain [[a\nb]] fall: x", "unknown-title-key", 9)],
+)
+def test_a_mistake_on_the_title_page_ends_in_the_line_in_which_its_note_does(line: str, slug: str, end: int) -> None:
+    compilation = compile_soon(world_of(f"Title: Pier\n{line}\n\nSHOT a 5s\nRain.\n"))
+    [found] = [diagnostic for diagnostic in compilation.diagnostics if diagnostic.slug == slug]
+    assert (found.span.line, found.span.column, found.span.end_line, found.span.end_column) == (2, 1, 3, end)

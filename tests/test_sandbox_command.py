@@ -21,7 +21,7 @@ from click.testing import CliRunner, Result
 from foreign_sheet import FOREIGN
 from sandbox_stage import ENDPOINT, KEY, PLAIN
 
-from kling_dsl.cli.sandbox import sandbox_command
+from kling_dsl.cli.verbs import kling
 from kling_dsl.sandbox import FAULTS
 
 NAMES = [
@@ -69,7 +69,7 @@ def kling_sandbox(folder: Path, *words: str) -> Iterator[Served]:
 
 
 def refused(*words: str) -> Result:
-    return CliRunner().invoke(sandbox_command, words)
+    return CliRunner().invoke(kling, ("sandbox", *words))
 
 
 def test_it_prints_what_to_set_serves_and_ends_with_its_bill(tmp_path: Path) -> None:
