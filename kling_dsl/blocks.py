@@ -277,8 +277,7 @@ def _entry(piece: Piece, report: Report) -> Entry | None:
             error(
                 "title-line",
                 "this line is no part of a title page",
-                # A note in it may go over several lines.
-                Passage(line, piece.line, piece.column).span(0, len(line)),
+                Text(line, piece.line, piece.column).span,
                 hint="the title page has one `Key: value` a line, and ends with the first blank line",
             )
         )
@@ -298,8 +297,7 @@ def _entry(piece: Piece, report: Report) -> Entry | None:
         message = f'"{shown}" is no key of the title page'
         hint = f"did you mean {near}?" if near else f"the keys are {', '.join(TITLE_KEYS)}"
         fix = rewrite(Text(shown, piece.line, piece.column).span, spelling.certain(shown, TITLE_KEYS))
-    span = Passage(key, piece.line, piece.column).span(0, len(key.rstrip()))
-    report(error("unknown-title-key", message, span, hint=hint, fix=fix))
+    report(error("unknown-title-key", message, Text(key.rstrip(), piece.line, piece.column).span, hint=hint, fix=fix))
     return None
 
 

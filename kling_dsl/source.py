@@ -26,7 +26,10 @@ class Span(msgspec.Struct, frozen=True, order=True):
 
 
 class Text(msgspec.Struct, frozen=True):
-    """A piece of one line with the place where it stands: `line` from the block's first (0), `column` from 1."""
+    """A piece of a line with the place where it stands: `line` from the block's first (0), `column` from 1.
+
+    A note in it may go over several lines.
+    """
 
     value: str
     line: int
@@ -35,7 +38,11 @@ class Text(msgspec.Struct, frozen=True):
     @property
     def span(self) -> Span:
         """The span of the piece, in its block."""
-        return Span("", self.line, self.column, self.line, self.column + len(self.value))
+        value = self.value
+        if "\n" in value:
+            end = self.line + value.count("\n")
+            return Span("", self.line, self.column, end, len(value) - value.rfind("\n"))
+        return Span("", self.line, self.column, self.line, self.column + len(value))
 
 
 def span_of_offsets(text: str, start: int, end: int, *, line: int = 0) -> Span:

@@ -142,10 +142,15 @@ def _expand(
 
 
 @pytest.mark.parametrize(
-    ("line", "slug", "end"),
-    [("[[a note\nof two lines]] and words.", "title-line", 26), ("Rain [[a\nb]] fall: x", "unknown-title-key", 9)],
+    ("film", "slug", "place"),
+    [
+        ("Title: Pier\n[[a note\nof two lines]] and words.\n\nSHOT a 5s\nRain.\n", "title-line", (2, 1, 3, 26)),
+        ("Title: Pier\nRain [[a\nb]] fall: x\n\nSHOT a 5s\nRain.\n", "unknown-title-key", (2, 1, 3, 9)),
+        ("SHOT a 5s\n  start: https://x.org[[/a.png\n  aspect]]: 16:9\nRain.\n", "bad-address", (2, 10, 3, 17)),
+    ],
 )
-def test_a_mistake_on_the_title_page_ends_in_the_line_in_which_its_note_does(line: str, slug: str, end: int) -> None:
-    compilation = compile_soon(world_of(f"Title: Pier\n{line}\n\nSHOT a 5s\nRain.\n"))
-    [found] = [diagnostic for diagnostic in compilation.diagnostics if diagnostic.slug == slug]
-    assert (found.span.line, found.span.column, found.span.end_line, found.span.end_column) == (2, 1, 3, end)
+def test_a_mistake_ends_in_the_line_in_which_a_note_in_it_does(
+    film: str, slug: str, place: tuple[int, int, int, int]
+) -> None:
+    [found] = [each for each in compile_soon(world_of(film)).diagnostics if each.slug == slug]
+    assert (found.span.line, found.span.column, found.span.end_line, found.span.end_column) == place
