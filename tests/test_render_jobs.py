@@ -165,9 +165,31 @@ def test_a_refused_key_ends_the_render_and_loses_no_job(row: Row, code: int) -> 
         Job(row, RUNS, (code, b'{"detail":"no such key"}')).follow()
 
 
-def test_a_refused_key_at_the_result_loses_no_job(row: Row) -> None:
-    with pytest.raises(AccountRefused, match=r"refuses the key \(401, no such key\)"):
-        Job(row, DONE, result=((401, b'{"detail":"no such key"}'),)).follow()
+@pytest.mark.parametrize("code", [401, 402, 403])
+def test_a_refused_key_at_the_result_loses_no_job(row: Row, code: int) -> None:
+    words = {"detail": "User is locked. Reason: Exhausted balance.", "error_type": "exhausted_balance"}
+    refused: Answer = (code, msgspec.json.encode(words), {"x-fal-error-type": "exhausted_balance"})
+    with pytest.raises(AccountRefused, match=rf"refuses the key \({code}, User is locked"):
+        Job(row, DONE, result=(refused,)).follow()
+
+
+@pytest.mark.parametrize("code", [302, 400, 413, 451, 500])
+@pytest.mark.parametrize("content", [b"<html>a page</html>", b'{"detail":"not now"}', b'{"detail":[]}', b""])
+def test_an_answer_at_the_result_that_is_not_the_models_leaves_the_clip_to_the_next_render(
+    row: Row, code: int, content: bytes
+) -> None:
+    with pytest.raises(Unreachable, match=f"the provider answered {code} when asked after the job"):
+        Job(row, DONE, result=((code, content),)).follow()
+
+
+@pytest.mark.parametrize("code", [400, 403, 422])
+def test_a_list_of_errors_at_the_result_is_the_models_and_ends_the_job(row: Row, code: int) -> None:
+    told = {"loc": ["body", "prompt"], "msg": "no", "type": "content_policy_violation"}
+    failure = Job(row, DONE, result=((code, msgspec.json.encode({"detail": [told]})),)).follow()
+    words = "the provider's filter refused the content: reword the shot or change its pictures"
+    assert failure == Failure(
+        f"{words} at prompt ({code}, content_policy_violation: no)", "maybe", "content_policy_violation"
+    )
 
 
 def test_a_question_that_is_refused_is_left_to_the_next_render(row: Row) -> None:
@@ -175,7 +197,9 @@ def test_a_question_that_is_refused_is_left_to_the_next_render(row: Row) -> None
         Job(row, (418, b'{"detail":"no"}')).follow()
 
 
-@pytest.mark.parametrize("answer", [(0, b""), (429, b""), (502, b"a page"), (503, b""), (504, b"")])
+@pytest.mark.parametrize(
+    "answer", [(0, b""), (408, b""), (425, b""), (429, b""), (502, b"a page"), (503, b""), (504, b"")]
+)
 def test_a_result_that_does_not_come_is_asked_for_again(row: Row, answer: Answer) -> None:
     assert Job(row, DONE, result=(answer, answer, RESULT)).follow() == Finished(VIDEO, None)
     job = Job(row, DONE, result=(answer,))

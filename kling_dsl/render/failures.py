@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from kling_dsl.ledger import Billed
+from kling_dsl.render.answers import decode
 
 LEAST_SECRET = 8
 """What is shorter is no secret, and would be found in words that tell nothing."""
@@ -59,6 +60,10 @@ class Failure(msgspec.Struct, frozen=True):
     billed: Billed
     kind: str = ""
     """The provider's own type of the error, empty when it gave none."""
+
+
+class _Errors(msgspec.Struct, frozen=True):
+    detail: tuple[object, ...]
 
 
 class Details(msgspec.Struct, frozen=True):
@@ -119,6 +124,12 @@ def read_details(body: bytes) -> Details:
             _cut(_text(first.get("type"))) or kind, _cut(".".join(parts)), _cut(_text(first.get("msg")) + more)
         )
     return Details(kind, "", _cut(detail if isinstance(detail, str) else str(detail)))
+
+
+def is_list_of_errors(body: bytes) -> bool:
+    """Say whether an error's body is what a model says of a request: a list, where the platform has a text."""
+    content = decode(body, _Errors)
+    return content is not None and bool(content.detail)
 
 
 def _text(value: object) -> str:

@@ -12,7 +12,7 @@ from kling_dsl.ledger import Row
 from kling_dsl.render.account import Account
 from kling_dsl.render.answers import decode
 from kling_dsl.render.clock import Clock
-from kling_dsl.render.failures import MAX_WORDS, Failure, failed_job, failed_result, read_details
+from kling_dsl.render.failures import MAX_WORDS, Failure, failed_job, failed_result, is_list_of_errors, read_details
 from kling_dsl.render.patience import persist
 from kling_dsl.render.problems import AccountRefused, FromSandbox, RenderProblem
 
@@ -114,8 +114,7 @@ async def fetch_result(
 
     async def ask() -> httpx.Response:
         answer = await _get(row.response_url, client)
-        # 5xx of a gateway has no request of its own; that of the model itself is the job's end.
-        if answer.status_code in (429, 502, 503, 504) and failed is None and not _is_from_model(answer):
+        if answer.status_code in (408, 425, 429, 502, 503, 504) and failed is None and not _is_from_model(answer):
             raise _Again(f"the provider answered {answer.status_code}")
         return answer
 
@@ -129,13 +128,13 @@ async def fetch_result(
         return Finished(answer.content, _units(answer.headers.get("x-fal-billable-units")))
     if answer.is_success:
         return failed or Failure("the job failed", "maybe")
-    if answer.status_code == 401:
-        raise _refused(answer.status_code, answer.content)
-    told = failed_result(answer.status_code, answer.content)
     if answer.status_code in (404, 410):
         gone = "the provider no longer has the result: it is kept for about an hour"
         return Failure(f"{gone} ({answer.status_code})", "maybe")
-    return told
+    if answer.status_code == 401 or (failed is None and not _is_from_model(answer)):
+        # The clip may be there all the same, and is paid for: it is asked for until the provider says that it is gone.
+        raise _refused(answer.status_code, answer.content)
+    return failed_result(answer.status_code, answer.content)
 
 
 class Video(msgspec.Struct, frozen=True):
@@ -169,7 +168,17 @@ async def _get(url: str, client: httpx.AsyncClient) -> httpx.Response:
 
 
 def _is_from_model(answer: httpx.Response) -> bool:
-    return "x-fal-request-id" in answer.headers or "x-fal-error-type" in answer.headers
+    """Say whether an error is the end of the job, and not what a gateway or the platform thinks of the question.
+
+    The model's errors are a list; those of what ran it have a type in a header (API facts, section 2, medium).
+    """
+    if answer.status_code in (401, 402, 403):
+        return is_list_of_errors(answer.content)
+    return (
+        "x-fal-request-id" in answer.headers
+        or "x-fal-error-type" in answer.headers
+        or is_list_of_errors(answer.content)
+    )
 
 
 def _outlast(seconds: float, pace: Pace, reason: str) -> None:
