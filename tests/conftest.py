@@ -52,10 +52,10 @@ def theatre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
 
 
 def pytest_xdist_auto_num_workers() -> int | None:
-    """Let one worker more than there are processors share the tests, which often wait for a disk or another process."""
+    """Let two workers for each processor share the tests, which often wait for a disk or for another process."""
     if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ or not hasattr(os, "sched_getaffinity"):
         return None
-    return len(os.sched_getaffinity(0)) + 1
+    return 2 * len(os.sched_getaffinity(0))
 
 
 def _stay_here(event: str, arguments: tuple[Any, ...]) -> None:
