@@ -18,7 +18,7 @@ from typing import Any
 
 from render_boundaries import Boundaries
 
-CHAINED = """\
+SAMPLE = """\
 INT. ROOM - NIGHT
 
 SHOT door 3s wide
@@ -57,7 +57,7 @@ def compile_a_film() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         film = Path(folder, "film.kling")
-        film.write_text(CHAINED)
+        film.write_text(SAMPLE)
         Path(folder, "kling.toml").touch()
         open_film(film, model=None, values=(), data=())
 

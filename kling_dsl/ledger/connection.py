@@ -94,7 +94,7 @@ def _look_at(path: Path) -> Look | None:
     return Look(status.st_ino, status.st_size, status.st_mtime_ns)
 
 
-def seen_twice(path: Path, look: Callable[[], _Seen]) -> _Seen:
+def look_until_settled(path: Path, look: Callable[[], _Seen]) -> _Seen:
     """Return what is seen in a ledger's file by a look that takes no locks; damage is believed when it stays.
 
     A process that ends brings its changes into the file page by page, and a file that is half written looks damaged.
@@ -118,7 +118,7 @@ def connect_to_write(path: Path, *, patience_seconds: float) -> sqlite3.Connecti
     with translated(path):
         if not exists(path):
             _make(path)
-        seen_twice(path, lambda: recognize(path))
+        look_until_settled(path, lambda: recognize(path))
         connection = _connect(path, "mode=rw", patience_seconds=patience_seconds)
         try:
             # A commit is on the disk when it returns, also where the disk would rather keep it in its own memory.

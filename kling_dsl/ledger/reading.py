@@ -120,7 +120,7 @@ class LedgerReader(Questions):
     def __init__(self, path: Path, *, patience_seconds: float) -> None:
         self._patience_seconds = patience_seconds
         self._calm: files.Signature | None = None
-        super().__init__(path, files.seen_twice(path, lambda: self._begin(path)))
+        super().__init__(path, files.look_until_settled(path, lambda: self._begin(path)))
 
     def _begin(self, path: Path) -> sqlite3.Connection:
         signature = files.sign(path)
@@ -136,7 +136,7 @@ class LedgerReader(Questions):
             if self._calm is not None:
                 self._calm = None
                 self._connection.close()
-                self._connection = files.seen_twice(self._path, lambda: self._open(self._path))
+                self._connection = files.look_until_settled(self._path, lambda: self._open(self._path))
             return super()._ask(statement, values)
 
     def _ask_calmly(
