@@ -27,7 +27,7 @@ from kling_dsl.render.stage import Stage
 from kling_dsl.render.takes import Ended, TakeRunner
 from kling_dsl.render.uploads import Uploader, fill
 from kling_dsl.render.writing import in_turn
-from kling_dsl.standing import UNDER_WAY, Records, Standing, Standings, next_takes, take_of
+from kling_dsl.standing import UNDER_WAY, Records, Standing, Standings, by_fingerprint, next_takes, take_of
 from kling_dsl.store import Store
 
 Result = TypeVar("Result")
@@ -99,8 +99,7 @@ class Render:
 
     async def run(self) -> Outcome:
         """Render until nothing more can be done, and return what it came to; problems of one clip stop no other."""
-        records = self._records()
-        standings = self._standings.all(records)
+        standings = self._standings.all(self._records_of_all())
         loop = asyncio.get_running_loop()
         self._frames = {standing.call.id: loop.create_future() for standing in standings}
         self._keep_left_out()
@@ -125,7 +124,8 @@ class Render:
         by_id = dict(zip(tasks, ends, strict=True))
         # Rows have moved on since each clip ended: what was being sent when all was stopped is ordered by now.
         clips = tuple(
-            self._end_of(standing, by_id.get(standing.call.id)) for standing in self._standings.all(self._records())
+            self._end_of(standing, by_id.get(standing.call.id))
+            for standing in self._standings.all(self._records_of_all())
         )
         return Outcome(clips, self._runner.spent_usd, self._stopping, self._problem)
 
@@ -139,8 +139,21 @@ class Render:
                 task.cancel()
 
     def _records(self) -> Records:
+        """Return what is known of takes, looked up for one clip at a time."""
         ledger, store = self._tools.ledger, self._tools.store
         return Records(self._lock, lambda fingerprint: ledger.rows(fingerprints=(fingerprint,)), store.has)
+
+    def _records_of_all(self) -> Records:
+        """Return what is known of takes at this moment, with the rows of the whole film read at once."""
+        one = self._records()
+        fingerprints = {call.fingerprint for call in self._work.compilation.calls}
+        found = by_fingerprint(self._tools.ledger.rows(fingerprints=fingerprints))
+        return Records(
+            one.lock,
+            # The fingerprint of a clip that continues another is known when the other's last picture is.
+            lambda fingerprint: found(fingerprint) if fingerprint in fingerprints else one.rows(fingerprint),
+            one.has,
+        )
 
     def _is_wanted(self, standing: Standing) -> bool:
         if self._work.only is not None and standing.call.id not in self._work.only:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 from kling_dsl.lock import LockError, Take, add_records
@@ -18,6 +19,7 @@ class LockKeeper:
         self._path = path
         self._guard = guard
         self._waiting: list[Take] = []
+        self._closing = asyncio.Event()
         self._writer: asyncio.Task[None] | None = None
 
     def add(self, take: Take) -> None:
@@ -27,14 +29,16 @@ class LockKeeper:
             self._writer = asyncio.create_task(self._write_later())
 
     async def close(self) -> None:
-        """Write what is left, and raise the problem of a lock that could not be written."""
+        """Write what is left without waiting for more, and raise the problem of a lock that could not be written."""
+        self._closing.set()
         if self._writer is not None:
             await asyncio.gather(self._writer, return_exceptions=True)
         await self._flush()
 
     async def _write_later(self) -> None:
         while self._waiting:
-            await asyncio.sleep(GATHER_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), GATHER_SECONDS)
             await self._flush()
 
     async def _flush(self) -> None:
