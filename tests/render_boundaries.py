@@ -111,7 +111,7 @@ class Boundaries:
 
         async def written(request: aiohttp.ClientRequest, *words: Any, **settings: Any) -> None:
             await write(request, *words, **settings)
-            if request.method == "POST" and _kind_of(request) == "job":
+            if request.method == "POST" and _kind_of(request.url) == "job":
                 self.cross(SENT)
 
         aiohttp.ClientSession.__init__ = opened  # type: ignore[method-assign,assignment]
@@ -124,7 +124,7 @@ class Boundaries:
         tracing = aiohttp.TraceConfig()
 
         async def begin(_: Any, context: Any, told: aiohttp.TraceRequestStartParams) -> None:
-            context.is_paid = told.method == "POST" and _kind_of(told) == "job"
+            context.is_paid = told.method == "POST" and _kind_of(told.url) == "job"
 
         def crossing(name: str) -> Callable[..., Any]:
             async def cross(_: Any, context: Any, __: Any) -> None:
@@ -140,13 +140,18 @@ class Boundaries:
 
     def _watch_requests(self) -> None:
         import httpx
-        from httpx_aiohttp import AiohttpTransport
 
-        self._watch_clips()
-        sent, asked = httpx.AsyncHTTPTransport.handle_async_request, AiohttpTransport.handle_async_request
+        from kling_dsl.render import downloads, network
+
+        sent, asked, attempt = (
+            httpx.AsyncHTTPTransport.handle_async_request,
+            network.Line.request,
+            downloads._attempt,
+        )
+        downloads.PIECE_BYTES = PIECE_BYTES
 
         async def send(transport: Any, request: httpx.Request) -> httpx.Response:
-            name = f"{request.method} {_kind_of(request)}"
+            name = f"{request.method} {_kind_of(request.url)}"
 
             async def trace(event: str, _: Any) -> None:
                 if event in UPLOAD_STEPS:
@@ -155,34 +160,20 @@ class Boundaries:
             request.extensions = {**request.extensions, "trace": trace}
             return await sent(transport, request)
 
-        async def ask(transport: Any, request: httpx.Request) -> httpx.Response:
-            name = f"{request.method} {_kind_of(request)}"
-            self.cross(f"{name} begins")
-            answer = await asked(transport, request)
-            self.cross(f"{name} is answered")
-            return answer
-
-        httpx.AsyncHTTPTransport.handle_async_request = send  # type: ignore[method-assign,assignment]
-        AiohttpTransport.handle_async_request = ask  # type: ignore[method-assign,assignment]
-
-    def _watch_clips(self) -> None:
-        from kling_dsl.render import downloads, network
-
-        real, attempt = network.Line.request, downloads._attempt
-        downloads.PIECE_BYTES = PIECE_BYTES
-
         @contextlib.asynccontextmanager
-        async def asked(line: network.Line, method: str, url: str, **settings: Any) -> AsyncIterator[Any]:
+        async def ask(line: network.Line, method: str, url: str, **settings: Any) -> AsyncIterator[Any]:
             cross = self.cross if method == "GET" else lambda _: None
-            cross("GET clip begins")
-            async with real(line, method, url, **settings) as answer:
-                cross("GET clip is answered")
+            kind = _kind_of(httpx.URL(url))
+            cross(f"GET {kind} begins")
+            async with asked(line, method, url, **settings) as answer:
+                cross(f"GET {kind} is answered")
                 yield answer
 
         async def attempted(url: str, part: Any, line: network.Line, _: Any) -> None:
             await attempt(url, part, line, lambda _: self.cross("a piece of a clip is written"))
 
-        network.Line.request = asked  # type: ignore[method-assign,assignment]
+        httpx.AsyncHTTPTransport.handle_async_request = send  # type: ignore[method-assign,assignment]
+        network.Line.request = ask  # type: ignore[method-assign,assignment]
         downloads._attempt = attempted  # type: ignore[assignment]
 
     def _watch_files(self) -> None:
@@ -199,14 +190,15 @@ class Boundaries:
         return call
 
 
-def _kind_of(request: Any) -> str:
-    """Return what a request is about."""
-    path = request.url.path
-    if path.startswith("/v1/models/requests"):
+def _kind_of(url: Any) -> str:
+    """Return what a request to an address is about."""
+    if url.path.startswith("/v1/models/requests"):
         return "history"
-    if request.url.host not in ("127.0.0.1", "localhost") and not request.url.host.startswith("queue."):
+    if url.path.endswith(".mp4"):
+        return "clip"
+    if url.host not in ("127.0.0.1", "localhost") and not url.host.startswith("queue."):
         return "upload"
-    return "status" if path.endswith("/status") else "result" if "/requests/" in path else "job"
+    return "status" if url.path.endswith("/status") else "result" if "/requests/" in url.path else "job"
 
 
 def _place_of(path: Any) -> str:

@@ -34,7 +34,7 @@ def import_everything() -> None:
     """Import what a render imports, so that no run has to."""
     for name in (
         *("aiohttp", "anyio._backends._asyncio", "av", "certifi", "encodings.idna", "fal_client", "filelock", "h11"),
-        *("httpcore", "httpx", "httpx_aiohttp", "lark", "PIL.PngImagePlugin", "sqlite3", "stamina", "tomllib"),
+        *("httpcore", "httpx", "lark", "PIL.PngImagePlugin", "sqlite3", "stamina", "tomllib"),
         *("kling_dsl.cli.asking", "kling_dsl.cli.desk", "kling_dsl.cli.pick", "kling_dsl.cli.plan"),
         *("kling_dsl.cli.reconcile", "kling_dsl.cli.render", "kling_dsl.cli.retake", "kling_dsl.cli.streams"),
         *("kling_dsl.cli.verbs", "kling_dsl.cli.watching", "kling_dsl.ledger.leases", "kling_dsl.ledger.sqlite"),

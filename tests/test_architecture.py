@@ -27,7 +27,6 @@ OUTSIDE = {
     "fal_client": {"render"},
     "filelock": {"ledger.leases", "lock"},
     "httpx": {"render"},
-    "httpx_aiohttp": {"render.network"},
     "jinja2": {"templates"},
     "jsonschema_rs": {"sandbox.validation"},
     "lark": {"parser"},
@@ -38,13 +37,13 @@ OUTSIDE = {
     "starlette": {"sandbox.web"},
     "trustme": {"sandbox.certificate"},
     "uvicorn": {"sandbox.server"},
+    "yarl": {"render.network"},
 }
 """The doors of each outside package. msgspec, which makes every value, is at home everywhere."""
 
 PUBLISHED = {
     "PIL": "pillow",
     "fal_client": "fal-client",
-    "httpx_aiohttp": "httpx-aiohttp",
     "jsonschema_rs": "jsonschema-rs",
 }
 """The names of packages that are published under another one than they are imported by."""

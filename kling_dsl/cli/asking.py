@@ -63,9 +63,10 @@ async def _run(
     from kling_dsl.render.account import find_account, sandbox_account
     from kling_dsl.render.clock import Clock
     from kling_dsl.render.engine import Tools
-    from kling_dsl.render.network import connect
+    from kling_dsl.render.network import connect, spare_imports
     from kling_dsl.store import Store
 
+    spare_imports()
     account = await find_account() if stage.spends else sandbox_account()
     async with connect(account) as network:
         tools = Tools(ledger, Store(stage.store), account, network, Clock(), listener)

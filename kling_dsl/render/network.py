@@ -12,10 +12,9 @@ from kling_dsl import __version__
 from kling_dsl.render.account import Account
 
 if TYPE_CHECKING:
-    import ssl
-
     import aiohttp
     import httpx
+    import yarl
 
 USER_AGENT = f"kling-dsl/{__version__}"
 MAX_POSTS = 32
@@ -43,29 +42,33 @@ class Line:
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
-        self._proxies: dict[str, dict[str, Any]] = {}
+        self._ways: dict[str | None, dict[str, Any]] = {}
 
     @contextlib.asynccontextmanager
     async def request(self, method: str, url: str, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:
         """Send one request with aiohttp's own options, and give its answer, whose body is not read yet."""
-        async with self._session.request(method, url, **self._way(url), **options) as answer:
-            yield answer
-
-    def _way(self, url: str) -> dict[str, Any]:
-        """Return the proxy for an address; aiohttp would look it up at each request, in a thread that it starts for that."""
         import aiohttp
         import httpx
+        import yarl
 
         try:
-            place = httpx.URL(url)
+            address = yarl.URL(url)
+            way = self._way(address)
         except (httpx.InvalidURL, ValueError) as problem:
             raise aiohttp.InvalidURL(url, str(problem)) from problem
-        host = place.host
-        if host not in self._proxies:
-            proxy, authorization = _proxy_for(place)
-            headers = {"Proxy-Authorization": authorization} if authorization else None
-            self._proxies[host] = {"proxy": proxy, "proxy_headers": headers} if proxy else {}
-        return self._proxies[host]
+        async with self._session.request(method, address, **way, **options) as answer:
+            yield answer
+
+    def _way(self, address: yarl.URL) -> dict[str, Any]:
+        """Return the proxy for an address; aiohttp would look it up at each request, in a thread that it starts for that."""
+        import httpx
+
+        host = address.host
+        if host not in self._ways:
+            # It refuses hosts that can be none, which aiohttp only notices while it looks for them.
+            httpx.URL(str(address))
+            self._ways[host] = _way_by_environment(address)
+        return self._ways[host]
 
 
 class Network(msgspec.Struct, frozen=True):
@@ -76,6 +79,21 @@ class Network(msgspec.Struct, frozen=True):
     fetching: Line
 
 
+def spare_imports() -> None:
+    """Spare what takes time and serves nobody: to be called before httpx is imported for the first time.
+
+    httpx brings its own command line with it, and rich for that, where that can be imported; httpcore searches every
+    folder of packages for `sniffio` several times at each request.
+    """
+    import importlib.util
+    import sys
+
+    # What stands here as None is not there, and nobody looks for it again.
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
+    if "sniffio" not in sys.modules and importlib.util.find_spec("sniffio") is None:
+        sys.modules["sniffio"] = None  # type: ignore[assignment]
+
+
 @contextlib.asynccontextmanager
 async def connect(account: Account) -> AsyncIterator[Network]:
     """Open the connections; proxies and certificates come from the environment, as for fal-client."""
@@ -83,7 +101,6 @@ async def connect(account: Account) -> AsyncIterator[Network]:
     import httpx
 
     _be_quiet()
-    _search_once()
     # One for all: to read the certificates that the system trusts takes longer than many a request.
     context = httpx.create_ssl_context()
     keyed = {"Authorization": account.authorization, "User-Agent": USER_AGENT, "Accept": "application/json"}
@@ -107,9 +124,15 @@ async def connect(account: Account) -> AsyncIterator[Network]:
         {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
         aiohttp.ClientTimeout(total=None, sock_connect=30.0, sock_read=120.0),
     )
+    polling = _session(
+        # httpx's own pool slows down with the square of the requests that wait in it.
+        aiohttp.TCPConnector(limit=MAX_POLLS, ssl=context),
+        {},
+        aiohttp.ClientTimeout(total=None),
+    )
     patient = httpx.Timeout(120.0, connect=30.0)
-    asking = _asker(keyed, _with_backup(_pooled(MAX_POLLS, context), account), patient)
-    async with paying, asking, fetching:
+    asking = _asker(keyed, _with_backup(_over(Line(polling)), account), patient)
+    async with paying, asking, polling, fetching:
         yield Network(Line(paying), asking, Line(fetching))
 
 
@@ -132,16 +155,6 @@ def _be_quiet() -> None:
     stamina.instrumentation.set_on_retry_hooks([])
     for name in ("fal_client", "aiohttp", "httpx"):
         logging.getLogger(name).addHandler(logging.NullHandler())
-
-
-def _search_once() -> None:
-    """Spare httpcore its search for `sniffio` through every folder of packages, several times at each request."""
-    import importlib.util
-    import sys
-
-    if "sniffio" not in sys.modules and importlib.util.find_spec("sniffio") is None:
-        # What stands here as None is not there, and nobody looks for it again.
-        sys.modules["sniffio"] = None  # type: ignore[assignment]
 
 
 def _asker(headers: dict[str, str], transport: httpx.AsyncBaseTransport, timeout: httpx.Timeout) -> httpx.AsyncClient:
@@ -168,13 +181,8 @@ def _asker(headers: dict[str, str], transport: httpx.AsyncBaseTransport, timeout
                     extensions={"timeout": httpx.Timeout(options.get("timeout", timeout)).as_dict()},
                 )
             answer = await transport.handle_async_request(question)
-            content = b""
-            async with contextlib.aclosing(answer):
-                async for piece in answer.aiter_bytes():
-                    content += piece
-                    if len(content) > MAX_ANSWER_BYTES:
-                        break
-            return httpx.Response(answer.status_code, headers=_plain(answer.headers), content=content, request=question)
+            await answer.aread()
+            return answer
 
     questions: dict[tuple[str, str], httpx.Request] = {}
     return Asker(headers=headers, transport=transport, timeout=timeout, follow_redirects=False)
@@ -189,60 +197,66 @@ def _with_backup(transport: httpx.AsyncBaseTransport, account: Account) -> httpx
     return AsyncBackupDomainTransport(transport=transport)
 
 
-def _pooled(connections: int, context: ssl.SSLContext) -> httpx.AsyncBaseTransport:
-    """Return a transport over aiohttp: the pool of httpx itself slows down with the square of its waiting requests."""
+def _over(line: Line) -> httpx.AsyncBaseTransport:
+    """Return a transport that sends the requests of httpx over a line, and gives answers whose bodies are read."""
     import aiohttp
     import httpx
-    from httpx_aiohttp import AiohttpTransport
 
-    def session() -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(limit=connections, ssl=context)
-        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+    def translate(problem: Exception) -> httpx.HTTPError:
+        words = str(problem)
+        if isinstance(problem, (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)):
+            return httpx.UnsupportedProtocol(words)
+        if isinstance(problem, aiohttp.ConnectionTimeoutError):
+            return httpx.ConnectTimeout(words)
+        if isinstance(problem, TimeoutError):
+            return httpx.ReadTimeout(words)
+        if isinstance(problem, (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError)):
+            return httpx.ProxyError(words)
+        if isinstance(problem, aiohttp.ClientConnectorError):
+            return httpx.ConnectError(words)
+        return httpx.ReadError(words)
 
-    class ByWayOfProxies(httpx.AsyncBaseTransport):
-        """Asks each host by the proxy that the environment names for it, which aiohttp would look up at each request.
-
-        For that it starts a thread every time. All hosts without a proxy share their connections.
-        """
-
-        def __init__(self) -> None:
-            self._proxies: dict[str, tuple[str, str]] = {}
-            self._transports: dict[tuple[str, str], AiohttpTransport] = {}
-
+    class OverLine(httpx.AsyncBaseTransport):
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-            host = request.url.host
-            if host not in self._proxies:
-                self._proxies[host] = _proxy_for(request.url)
-            way = self._proxies[host]
-            if way not in self._transports:
-                address, authorization = way
-                headers = {"Proxy-Authorization": authorization} if authorization else None
-                proxy = httpx.Proxy(address, headers=headers) if address else None
-                self._transports[way] = AiohttpTransport(verify=context, client=session, proxy=proxy)
-            return await self._transports[way].handle_async_request(request)
+            body = await request.aread()
+            patience = request.extensions.get("timeout", {})
+            try:
+                async with line.request(
+                    request.method,
+                    str(request.url),
+                    headers=request.headers,
+                    data=body or None,
+                    allow_redirects=False,
+                    timeout=aiohttp.ClientTimeout(
+                        connect=patience.get("pool"),
+                        sock_connect=patience.get("connect"),
+                        sock_read=patience.get("read"),
+                    ),
+                ) as answer:
+                    content = b""
+                    async for piece in answer.content.iter_any():
+                        content += piece
+                        if len(content) > MAX_ANSWER_BYTES:
+                            break
+            except (aiohttp.ClientError, TimeoutError) as problem:
+                raise translate(problem) from problem
+            headers = [pair for pair in answer.raw_headers if pair[0].lower() not in _OF_TRAVEL]
+            return httpx.Response(answer.status, headers=headers, content=content, request=request)
 
-        async def aclose(self) -> None:
-            for transport in self._transports.values():
-                await transport.aclose()
-
-    return ByWayOfProxies()
-
-
-def _plain(headers: httpx.Headers) -> list[tuple[bytes, bytes]]:
-    """Return headers without those that speak of the body as it travelled."""
-    return [pair for pair in headers.raw if pair[0].lower() not in _OF_TRAVEL]
+    return OverLine()
 
 
 _OF_TRAVEL = frozenset((b"content-encoding", b"content-length", b"transfer-encoding"))
+"""Headers that speak of a body as it travelled, and not of what was read."""
 
 
-def _proxy_for(url: httpx.URL) -> tuple[str, str]:
-    """Return the proxy that the environment names for a host and what it is told of who we are; empty where none is."""
+def _way_by_environment(address: yarl.URL) -> dict[str, Any]:
+    """Return aiohttp's options for the proxy that the environment names for a host; none where it names none."""
     from aiohttp.helpers import get_env_proxy_for_url
 
     try:
-        # It asks an address for its scheme and its host, and for nothing else.
-        proxy, auth = get_env_proxy_for_url(url)  # type: ignore[arg-type]
+        proxy, authorization = get_env_proxy_for_url(address)
     except LookupError:
-        return "", ""
-    return str(proxy), auth.encode() if auth else ""
+        return {}
+    headers = {"Proxy-Authorization": authorization.encode()} if authorization else None
+    return {"proxy": proxy, "proxy_headers": headers}
