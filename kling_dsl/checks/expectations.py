@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
+from itertools import islice
 
 from kling_dsl import nodes, spelling
 from kling_dsl.checks.fields import basis
@@ -60,7 +61,9 @@ def _check_model(one: Stated, name: nodes.Word, script: Script) -> Iterator[Diag
 
 def _check_reference(one: Stated, name: nodes.Word, script: Script) -> Iterator[Diagnostic]:
     if unicodedata.normalize("NFC", name.value) not in script.names:
-        yield _unknown(one, name, f"no definition declares @{name.value}", script.names, "the film declares", mark="@")
+        yield _unknown(
+            one, name, f"no definition declares @{name.value}", script.spelt_names, "the film declares", mark="@"
+        )
 
 
 def _check_subject(one: Stated, script: Script) -> Iterator[Diagnostic]:
@@ -72,14 +75,14 @@ def _check_subject(one: Stated, script: Script) -> Iterator[Diagnostic]:
         if name.value in script.clip_by_id:
             yield _other_unit(one, statement.subject, f'"{name.value}" is a CLIP', "clip")
         else:
-            yield _unknown(one, name, f'the film has no shot "{name.value}"', script.shot_by_id, "its shots are")
+            yield _unknown(one, name, f'the film has no shot "{name.value}"', script.spelt_shots, "its shots are")
     elif unit == "clip" and name.value not in script.clip_by_id:
         yield _no_clip(one, name, script)
 
 
 def _no_clip(one: Stated, name: nodes.Word, script: Script) -> Diagnostic:
     if (seen := script.shot_by_id.get(name.value)) is None:
-        return _unknown(one, name, f'the film has no clip "{name.value}"', script.clip_by_id, "its clips are")
+        return _unknown(one, name, f'the film has no clip "{name.value}"', script.spelt_clips, "its clips are")
     group = seen.clip.request.id
     return error(
         "expect-unknown",
@@ -304,11 +307,11 @@ def _unknown(
     one: Stated, name: nodes.Word, message: str, known: Iterable[str], listed: str, *, mark: str = ""
 ) -> Diagnostic:
     """Word the mistake of naming what is not there, with the nearest name that is."""
-    names = list(known)
     span = name.span.moved(one.file, one.line)
-    near, sure = spelling.nearest(name.value, names), spelling.certain(name.value, names)
-    some = ", ".join(f"{mark}{known}" for known in names[:_SHOWN]) + (" …" if len(names) > _SHOWN else "")
-    hint = f"did you mean {mark}{near}?" if near else f"{listed} {some}" if names else "there is none"
+    near, sure = spelling.nearest(name.value, known), spelling.certain(name.value, known)
+    first = tuple(islice(known, _SHOWN + 1))
+    some = ", ".join(f"{mark}{known}" for known in first[:_SHOWN]) + (" …" if len(first) > _SHOWN else "")
+    hint = f"did you mean {mark}{near}?" if near else f"{listed} {some}" if first else "there is none"
     return error("expect-unknown", message, span, hint=hint, fix=rewrite(span, f"{mark}{sure}" if sure else None))
 
 

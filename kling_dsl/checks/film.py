@@ -56,6 +56,7 @@ def check_chains(named: Sequence[Named], file: str) -> Iterator[Diagnostic]:
         for item in named
     }
     rings = _rings(links)
+    ids = spelling.Names(links)
     unknown = 0
     inner = {shot.id: item.request.id for item in named if item.request.multi for shot in item.request.shots}
     for item in named:
@@ -83,13 +84,13 @@ def check_chains(named: Sequence[Named], file: str) -> Iterator[Diagnostic]:
                 )
             else:
                 unknown += 1
-                near = spelling.nearest(frame.id, links) if unknown <= _SUGGESTED else None
+                near = spelling.nearest(frame.id, ids) if unknown <= _SUGGESTED else None
                 yield error(
                     "unknown-frame",
                     f'no shot or clip is called "{frame.id}"',
                     span,
                     hint=f"did you mean {near}?" if near else "name the id of a shot or a clip of this film",
-                    fix=rewrite(span, spelling.certain(frame.id, links)) if unknown <= _SUGGESTED else None,
+                    fix=rewrite(span, spelling.certain(frame.id, ids)) if unknown <= _SUGGESTED else None,
                 )
 
 

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import msgspec
 
-from kling_dsl import ir, nodes
+from kling_dsl import ir, nodes, spelling
 from kling_dsl.sheets import Profiles
 from kling_dsl.source import Span
 
@@ -77,6 +77,21 @@ class Script(msgspec.Struct, frozen=True, eq=False, dict=True):
     def shot_by_id(self) -> Mapping[str, Seen]:
         """The shots by their ids."""
         return {seen.shot.id: seen for seen in self.shots}
+
+    @cached_property
+    def spelt_clips(self) -> spelling.Names:
+        """The ids of the clips, to find those that a misspelt one may mean."""
+        return spelling.Names(self.clip_by_id)
+
+    @cached_property
+    def spelt_shots(self) -> spelling.Names:
+        """The ids of the shots, likewise."""
+        return spelling.Names(self.shot_by_id)
+
+    @cached_property
+    def spelt_names(self) -> spelling.Names:
+        """The names of the references, likewise."""
+        return spelling.Names(self.names)
 
     @cached_property
     def _clips_by_scene(self) -> Mapping[int, tuple[Bought, ...]]:

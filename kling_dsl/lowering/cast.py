@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import cached_property
 from typing import cast as typed
 
 import msgspec
@@ -21,12 +22,22 @@ _TAG = re.compile(r"(?:Element|Image|Video|Voice)[0-9]+\Z", re.IGNORECASE)
 _MENTION = Rare(r"(?<!\w)@(?=\w)")
 
 
-class Cast(msgspec.Struct, frozen=True, eq=False):
+class Cast(msgspec.Struct, frozen=True, eq=False, dict=True):
     """Every declared reference by its name (NFC); the CHARACTERs, and what cannot speak, by their name in capitals."""
 
     names: dict[str, ir.Reference]
     capitals: dict[str, ir.Reference]
     mute: dict[str, ir.Reference]
+
+    @cached_property
+    def spelt_names(self) -> spelling.Names:
+        """Every name, to find those that a misspelt mention may mean."""
+        return spelling.Names(self.names)
+
+    @cached_property
+    def spelt_capitals(self) -> spelling.Names:
+        """The CHARACTERs' names in capitals, to find those that a misspelt speaker may mean."""
+        return spelling.Names(self.capitals)
 
     def find(self, run: str) -> tuple[ir.Reference, int] | None:
         """Return the reference that a run of name characters begins with, and how many characters its name takes.

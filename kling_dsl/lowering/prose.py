@@ -320,7 +320,7 @@ def unknown_reference(name: str, span: Span, cast: Cast) -> Diagnostic:
         )
     if _BY_HAND().match(name):
         return _by_hand(f"@{name}", span)
-    near = spelling.nearest(name, cast.names)
+    near = spelling.nearest(name, cast.spelt_names)
     return error(
         "unknown-reference",
         f"no definition declares @{name}",
@@ -328,7 +328,7 @@ def unknown_reference(name: str, span: Span, cast: Cast) -> Diagnostic:
         hint=f"did you mean @{near}?"
         if near
         else f"declare it with `CHARACTER {name}`, or write @@ for the character itself",
-        fix=rewrite(span, f"@{sure}" if (sure := spelling.certain(name, cast.names)) else None),
+        fix=rewrite(span, f"@{sure}" if (sure := spelling.certain(name, cast.spelt_names)) else None),
     )
 
 
@@ -360,7 +360,7 @@ def _unknown_speaker(line: nodes.Dialogue, cast: Cast) -> Diagnostic:
             line.name.span,
             hint="delete the line; begin it with ! to send it as prose",
         )
-    near = spelling.nearest(name, cast.capitals)
+    near = spelling.nearest(name, cast.spelt_capitals)
     other = cast.mute.get(name)
     if other is not None:
         hint = f"{other.name} is a {other.kind}, and only a CHARACTER speaks; begin the line with ! to send it as prose"
@@ -373,7 +373,7 @@ def _unknown_speaker(line: nodes.Dialogue, cast: Cast) -> Diagnostic:
         f"no CHARACTER is called {name}",
         line.name.span,
         hint=hint,
-        fix=None if other else rewrite(line.name.span, spelling.certain(name, cast.capitals)),
+        fix=None if other else rewrite(line.name.span, spelling.certain(name, cast.spelt_capitals)),
     )
 
 
