@@ -37,8 +37,9 @@ Blocks = dict[str, nodes.Block]
 """Parsed blocks by their text; a caller that parses again hands in the same one."""
 
 _MASK = "\ue000"
+# The line feed before it comes first because a text is searched for one character many times as fast as for lines.
 _CUT = re.compile(
-    r"""^(?:
+    r"""\n(?:
       (?P<shot>SHOT)(?=[ \t\n])
     | (?P<clip>CLIP)(?=[ \t\n])
     | (?P<end_clip>END[ \t]+CLIP)(?=[ \t\n])
@@ -47,7 +48,7 @@ _CUT = re.compile(
     | (?P<import_line>import)(?=[ \t\n])
     | (?P<expectation>EXPECT)(?=[ \t\n])
     )""",
-    re.MULTILINE | re.VERBOSE,
+    re.VERBOSE,
 )
 _OPENING = re.compile(r"\n+|[ \t]*(?:\#[^\n]*|\[\[(?:(?!\]\])[\s\S])*\]\][ \t]*)?\n")
 _NOTE = re.compile(r"^[ \t]*\#[^\n]*|\\\[\[|\[\[", re.MULTILINE)
@@ -74,14 +75,15 @@ def parse(text: str, *, file: str, known: Blocks) -> nodes.Screenplay:
 
 def _cut(text: str) -> tuple[list[tuple[int, str, str]], int]:
     """Return the blocks of a text, each with its line and the rule of the grammar it follows, and the number of lines."""
-    first = _CUT.search(text)
+    lines = f"\n{text}"
+    first = _CUT.search(lines)
     start = 0
     while opening := _OPENING.match(text, start, first.start() if first else len(text)):
         start = opening.end()
     line = 1 + text.count("\n", 0, start)
     rule = "title_page"
     cuts: list[tuple[int, str, str]] = []
-    for match in _CUT.finditer(text, start):
+    for match in _CUT.finditer(lines, start):
         at = match.start()
         if at > start:
             piece = text[start:at]
