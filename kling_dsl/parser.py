@@ -52,7 +52,7 @@ _CUT = re.compile(
 )
 _OPENING = re.compile(r"\n+|[ \t]*(?:\#[^\n]*|\[\[(?:(?!\]\])[\s\S])*\]\][ \t]*)?\n")
 _NOTE = re.compile(r"^[ \t]*\#[^\n]*|\\\[\[|\[\[", re.MULTILINE)
-_COMMENT = re.compile(r"(?<=\n)[ \t]*#[^\n]*")
+_COMMENT = re.compile(r"\n([ \t]*#[^\n]*)")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
@@ -140,9 +140,13 @@ def _unmasked(token: Token, text: str) -> slips.Piece:
 def _without_comments(piece: slips.Piece, token: Token) -> slips.Piece:
     """Return a piece with the comments among its lines blanked, places kept; inside a note, which the token hides, is none."""
     text = piece.text
+    parts: list[str] = []
+    done = 0
     for match in _COMMENT.finditer(token):
-        text = f"{text[: match.start()]}{' ' * len(match[0])}{text[match.end() :]}"
-    return piece if text is piece.text else piece._replace(text=text)
+        start, end = match.span(1)
+        parts += (text[done:start], " " * (end - start))
+        done = end
+    return piece._replace(text="".join((*parts, text[done:]))) if parts else piece
 
 
 def _build_block(draft: _Draft) -> nodes.Block:
