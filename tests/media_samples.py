@@ -51,10 +51,17 @@ def make_video(
         frame = av.VideoFrame(width, height, "yuv420p")
         for plane, level in zip(frame.planes, (16, 128, 128), strict=True):
             plane.update(bytes([level]) * plane.buffer_size)
-        for index in range(rate * seconds):
+        packets: list[Any] = []
+        for index in range(rate):
             frame.pts, frame.time_base = index, Fraction(1, rate)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+            packets += stream.encode(frame)
+        packets += stream.encode(None)
+        # Every second is the first one again, which begins with a picture that needs no other: it is encoded once.
+        for _ in range(seconds):
+            for packet in packets:
+                container.mux(packet)
+                one_second = round(1 / packet.time_base)
+                packet.pts, packet.dts = packet.pts + one_second, packet.dts + one_second
     return path
 
 

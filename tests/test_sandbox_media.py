@@ -84,7 +84,9 @@ def test_two_purchases_are_never_one_file_and_one_request_shows_one_picture(stag
 def test_another_seed_or_request_draws_another_picture(tmp_path: Path) -> None:
     def first(seed: int, prompt: str) -> bytes:
         with serving(tmp_path / "s", media="drawn", scale=0.05, seed=seed) as stage:
-            return bytes(frames(stage.clip({**SHORT, "prompt": prompt}, **{"x-kling-clip": "door"}))[0].tobytes())
+            return bytes(
+                frames(stage.clip({**SHORT, "prompt": prompt}, **{"x-kling-clip": "door"}))[0].to_image().tobytes()
+            )
 
     pictures = {first(0, "A sea."), first(1, "A sea."), first(0, "A lake."), first(0, "A sea.")}
     assert len(pictures) == 3
@@ -117,7 +119,7 @@ def middle(picture: Image.Image) -> tuple[int, ...]:
 
 def test_each_shot_is_shown_in_its_own_seconds_under_a_running_clock(stage: Stage) -> None:
     shots = [{"prompt": "Mira runs. " * 4, "duration": "2"}, {"prompt": "The sea waits. " * 6, "duration": "1"}]
-    pictures = frames(stage.clip({"multi_prompt": shots, "duration": "3"}))
+    pictures = [frame.to_image() for frame in frames(stage.clip({"multi_prompt": shots, "duration": "3"}))]
     words = [part(picture, 0, 0.16, 1, 1) for picture in pictures]
     clocks = [part(picture, 0.7, 0, 1, 0.13) for picture in pictures]
     assert not differ(words[2], words[46])
@@ -127,7 +129,9 @@ def test_each_shot_is_shown_in_its_own_seconds_under_a_running_clock(stage: Stag
 
 
 def test_a_title_is_the_clips_name_or_the_requests(stage: Stage) -> None:
-    titles = [part(frames(stage.clip(SHORT, **clip))[0], 0, 0, 0.6, 0.13) for clip in ({}, {"x-kling-clip": "sea"})]
+    titles = [
+        part(frames(stage.clip(SHORT, **clip))[0].to_image(), 0, 0, 0.6, 0.13) for clip in ({}, {"x-kling-clip": "sea"})
+    ]
     assert differ(*titles)
 
 
@@ -139,7 +143,7 @@ def test_references_are_shown_as_small_pictures(stage: Stage, tmp_path: Path) ->
         {"video_url": stage.upload(walk, "video/mp4", "walk.mp4")},
     ]
     asked = {**SHORT, "elements": elements, "image_urls": [blue, "https://example.com/never-fetched.png"]}
-    row = part(frames(stage.clip(asked))[0], 0.05, 0.75, 0.95, 0.85)
+    row = part(frames(stage.clip(asked))[0].to_image(), 0.05, 0.75, 0.95, 0.85)
     colours = [middle(part(row, at / 4 + 0.05, 0.2, at / 4 + 0.12, 0.8)) for at in range(4)]
     assert colours[0][0] > 150 > colours[0][2]
     assert colours[2][2] > 150 > colours[2][0]
@@ -149,7 +153,7 @@ def test_references_are_shown_as_small_pictures(stage: Stage, tmp_path: Path) ->
 
 def test_a_start_frame_tints_the_ground(stage: Stage) -> None:
     red, green = (stage.upload(coloured(colour)) for colour in ("red", "lime"))
-    tints = [middle(frames(stage.clip({**SHORT, "start_image_url": each}))[0]) for each in (red, green)]
+    tints = [middle(frames(stage.clip({**SHORT, "start_image_url": each}))[0].to_image()) for each in (red, green)]
     assert tints[0][0] - tints[0][1] > 30
     assert tints[1][1] - tints[1][0] > 30
 
