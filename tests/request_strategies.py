@@ -16,6 +16,8 @@ from sheet_oracle import SHEETS, Arguments, Sheet, found_at
 from kling_dsl.world import Media
 
 WORDS = ("rain", "snow,", "the", "Zoë", "海", "door.", "a@b.c", "beams", "l'eau", "slow!", "🎬")
+_SOME_WORDS = st.lists(st.sampled_from(WORDS), min_size=1, max_size=5)
+_FEW_WORDS = st.lists(st.sampled_from(WORDS), max_size=4)
 REPAIRS = 60
 """Parts that are taken out of a request, at most, before it keeps the rules: far more than it has."""
 
@@ -160,7 +162,7 @@ class _Maker:
 
     def pick(self, *choices: Any) -> Any:
         """Draw one of some values."""
-        return self.draw(st.sampled_from(choices))
+        return choices[self.draw(_places(len(choices)))]
 
     def fill(self, *, richness: int = 2) -> None:
         """Give fields: those that are always sent, and others as far as `richness` (0 none, 1 few, 2 many) goes."""
@@ -188,7 +190,7 @@ class _Maker:
     def give_shots(self, count: int) -> None:
         """Give some shots, and the whole clip their length."""
         text, length = (self.inner("shot-prompt"), self.inner("shot-duration"))
-        lengths = self.draw(st.sampled_from(_sums(self.sheet, count)))
+        lengths = self.pick(*_sums(self.sheet, count))
         whole = self.sheet.fields[self.sheet.roles["shot-duration"]]["type"] == "string"
         shots = [{text: "", length: str(seconds) if whole else seconds} for seconds in lengths]
         self.arguments[self.sheet.roles["shots"]] = shots
@@ -221,7 +223,7 @@ class _Maker:
             number = self.pick(low, high, (low + high) / 2)
             return int(number) if field["type"] == "integer" else float(number)
         longest = field.get("max_characters", 40)
-        words = " ".join(self.draw(st.lists(st.sampled_from(WORDS), min_size=1, max_size=5)))[:longest].strip()
+        words = " ".join(self.draw(_SOME_WORDS))[:longest].strip()
         return "x" * longest if self.pick(*[False] * 5, True) else words
 
     def item(self, path: str) -> Any:
@@ -563,7 +565,7 @@ class _Maker:
     def words(self, path: str, tags: list[str], too_long: str | None, ending: str) -> str:
         """Return words that mention as many of the tags as fit, as long as the field takes, and longer where asked."""
         limit = self.sheet.fields[path].get("max_characters", 2000)
-        parts = ["rain", *self.draw(st.lists(st.sampled_from(WORDS), max_size=4))]
+        parts = ["rain", *self.draw(_FEW_WORDS)]
         while tags and len(" ".join([*parts, tags[0]])) + len(ending) < limit and (self.pick(True, True, False)):
             parts.append(tags.pop(0))
         text = " ".join(parts)
@@ -571,6 +573,12 @@ class _Maker:
         if wanted > len(text) + len(ending) + 2:
             text += " " + "x" * (wanted - len(text) - len(ending) - 1)
         return text + ending
+
+
+@cache
+def _places(count: int) -> st.SearchStrategy[int]:
+    """Return what draws one of so many places; to build and check it takes longer than to draw."""
+    return st.sampled_from(range(count))
 
 
 @cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -14,6 +14,9 @@ PACKAGE = Path(kling_dsl.__file__).parent
 _BORROWED = frozenset(("facts", "rule", "diagnostic", "self", "d", "item", "one", "page", "each"))
 """Names of values whose `.slug` was given to them elsewhere, where it is found."""
 
+_READ = (ast.ClassDef, ast.FunctionDef, ast.Call)
+"""The kinds of node that take a slug, or hand one over."""
+
 
 class Unknown(Exception):
     """A slug is written in a way that this reader does not know: teach it, or write the slug as a literal."""
@@ -23,11 +26,12 @@ class Unknown(Exception):
 def code_slugs() -> dict[str, tuple[str, ...]]:
     """Return every slug that stands in the code, with the places (`file:line`) where it is handed to a diagnostic."""
     modules = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
-    own = {path: _takers(module) for path, module in modules.items()}
+    nodes = {path: [node for node in ast.walk(module) if isinstance(node, _READ)] for path, module in modules.items()}
+    own = {path: _takers(found) for path, found in nodes.items()}
     public = {name: at for takers in own.values() for name, at in takers.items() if not name.startswith("_")}
     found: dict[str, list[str]] = {}
     for path, module in modules.items():
-        for node in ast.walk(module):
+        for node in nodes[path]:
             for expression in _slug_expressions(node, {**public, **own[path]}):
                 where = f"{path.relative_to(PACKAGE)}:{expression.lineno}"
                 for slug in _values(expression, module, where):
@@ -45,10 +49,10 @@ def sheet_slugs() -> dict[str, frozenset[str]]:
     return {slug: frozenset(severities) for slug, severities in sorted(found.items())}
 
 
-def _takers(module: ast.Module) -> dict[str, int | None]:
-    """Return the functions and classes of a module that take a `slug`, with its position (None: by keyword only)."""
+def _takers(nodes: Iterable[ast.AST]) -> dict[str, int | None]:
+    """Return the functions and classes among nodes that take a `slug`, with its position (None: by keyword only)."""
     takers: dict[str, int | None] = {}
-    for node in ast.walk(module):
+    for node in nodes:
         if isinstance(node, ast.ClassDef) and node.name == "Diagnostic":
             takers[node.name] = 0
         owner = node.name if isinstance(node, ast.ClassDef) else None
