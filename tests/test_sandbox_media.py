@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from sandbox_stage import PLAIN, Stage, coloured, frames, measured, serving
 
 from kling_dsl.sandbox import placard
 from kling_dsl.sandbox.clips import scaled_size
-from kling_dsl.sandbox.encoding import mark
+from kling_dsl.sandbox.encoding import encode_still, mark
 from kling_dsl.sheets import builtin_names, load_builtin
 
 SHORT = {"prompt": "A lantern swings.", "duration": "3"}
@@ -61,6 +62,16 @@ def test_a_clip_lasts_exactly_as_long_as_asked(tmp_path: Path, media: str) -> No
             clip = stage.clip({**PLAIN, "duration": str(seconds), "generate_audio": True})
             assert measured(clip).seconds == seconds
             assert len(frames(clip)) == seconds * 24
+
+
+@pytest.mark.parametrize("rate", [Fraction(24), Fraction(30_000, 1001)])
+def test_a_still_shows_its_picture_evenly_and_begins_anew_in_each_second(rate: Fraction) -> None:
+    clip = encode_still(Image.new("RGB", (64, 36), (24, 26, 30)), size=(64, 36), rate=rate, seconds=4, has_audio=False)
+    shown = frames(clip)
+    assert [frame.time for frame in shown] == pytest.approx([float(at / rate) for at in range(int(4 * rate))])
+    assert [at for at, frame in enumerate(shown) if frame.key_frame] == [*range(0, len(shown), round(rate))]
+    (colour,) = {middle(frame.to_image()) for frame in shown}
+    assert colour == pytest.approx((24, 26, 30), abs=2)
 
 
 @pytest.mark.parametrize("scale", [0.01, 0.03, 0.07, 0.1, 0.33, 1.0])

@@ -63,12 +63,10 @@ def _picture(kind: str, width: int, height: int, seed: int = 1) -> bytes:
 def _video(width: int, height: int, rate: int, seconds: int) -> bytes:
     from PIL import Image
 
-    from kling_dsl.sandbox.encoding import encode_clip
+    from kling_dsl.sandbox.encoding import encode_still
 
     black = Image.new("RGB", (width, height))
-    return encode_clip(
-        [(black, rate * seconds)], size=(width, height), rate=Fraction(rate), seconds=seconds, has_audio=False
-    )
+    return encode_still(black, size=(width, height), rate=Fraction(rate), seconds=seconds, has_audio=False)
 
 
 _FAULTY: dict[str, Callable[[], bytes]] = {

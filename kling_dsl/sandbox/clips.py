@@ -109,15 +109,26 @@ class ClipMaker:
 
         with self._lock:
             if shape not in self._ready:
-                frames = int(shape.seconds * shape.rate)
-                self._ready[shape] = _encode([(blank(shape.size), frames)], shape)
+                self._ready[shape] = encoding.encode_still(
+                    blank(shape.size),
+                    size=shape.size,
+                    rate=shape.rate,
+                    seconds=shape.seconds,
+                    has_audio=shape.has_audio,
+                )
             return self._ready[shape]
 
     def _draw(self, order: Order, shape: Shape) -> bytes:
         from kling_dsl.sandbox.drawing import draw_placard
 
         placard = self._placard(order)
-        return _encode(draw_placard(placard, size=shape.size, rate=shape.rate, seconds=shape.seconds), shape)
+        return encoding.encode_clip(
+            draw_placard(placard, size=shape.size, rate=shape.rate, seconds=shape.seconds),
+            size=shape.size,
+            rate=shape.rate,
+            seconds=shape.seconds,
+            has_audio=shape.has_audio,
+        )
 
     def _placard(self, order: Order) -> Placard:
         return make_placard(
@@ -151,9 +162,3 @@ def scaled_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
 
 def _even(pixels: Decimal) -> int:
     return round(pixels / 2) * 2
-
-
-def _encode(pictures: Any, shape: Shape) -> bytes:
-    return encoding.encode_clip(
-        pictures, size=shape.size, rate=shape.rate, seconds=shape.seconds, has_audio=shape.has_audio
-    )

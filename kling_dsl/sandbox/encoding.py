@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -18,18 +18,27 @@ def encode_clip(
     pictures: Iterable[tuple[Any, int]], *, size: tuple[int, int], rate: Fraction, seconds: int, has_audio: bool
 ) -> bytes:
     """Return an MP4 of RGB pictures (Pillow's), each shown for a number of frames; sizes are even, all frames told."""
-    target = io.BytesIO()
-    with av.open(target, "w", format="mp4") as container:
-        picture_track = _picture_track(container, size, rate)
-        sound_track: Any = container.add_stream("aac", rate=_SOUND_RATE, layout="mono") if has_audio else None
-        for frame in _frames(pictures, rate):
-            container.mux(picture_track.encode(frame))
-        container.mux(picture_track.encode(None))
-        if sound_track is not None:
-            for sound in _silence(seconds):
-                container.mux(sound_track.encode(sound))
-            container.mux(sound_track.encode(None))
-    return target.getvalue()
+
+    def picture_packets(track: Any) -> Iterator[Any]:
+        return _encoded(track, _frames(pictures, rate))
+
+    return _write(picture_packets, size=size, rate=rate, sound_seconds=seconds if has_audio else 0)
+
+
+def encode_still(picture: Any, *, size: tuple[int, int], rate: Fraction, seconds: int, has_audio: bool) -> bytes:
+    """Return an MP4 that shows one RGB picture (Pillow's) all the time: its first second is encoded, and repeated."""
+
+    def picture_packets(track: Any) -> Iterator[Any]:
+        second = list(_encoded(track, _frames([(picture, round(rate))], rate)))
+        for at in range(int(seconds * rate)):
+            packet = second[at % len(second)]
+            if at >= len(second):
+                # Pictures come in the order in which they are shown, and the first of a second needs no other.
+                later = round(len(second) / rate / packet.time_base)
+                packet.pts, packet.dts = packet.pts + later, packet.dts + later
+            yield packet
+
+    return _write(picture_packets, size=size, rate=rate, sound_seconds=seconds if has_audio else 0)
 
 
 def first_picture(path: str) -> Any:
@@ -48,6 +57,27 @@ def mark(words: str) -> bytes:
     """Return a box to put behind an MP4 that players skip: no two purchases are one file, as with the real service."""
     content = words.encode()
     return (len(content) + _BOX_HEAD_BYTES).to_bytes(4, "big") + b"free" + content
+
+
+def _write(
+    picture_packets: Callable[[Any], Iterator[Any]], *, size: tuple[int, int], rate: Fraction, sound_seconds: int
+) -> bytes:
+    target = io.BytesIO()
+    with av.open(target, "w", format="mp4") as container:
+        picture_track = _picture_track(container, size, rate)
+        sound_track: Any = container.add_stream("aac", rate=_SOUND_RATE, layout="mono") if sound_seconds else None
+        for packet in picture_packets(picture_track):
+            container.mux(packet)
+        if sound_track is not None:
+            for packet in _encoded(sound_track, _silence(sound_seconds)):
+                container.mux(packet)
+    return target.getvalue()
+
+
+def _encoded(track: Any, frames: Iterable[Any]) -> Iterator[Any]:
+    for frame in frames:
+        yield from track.encode(frame)
+    yield from track.encode(None)
 
 
 def _picture_track(container: Any, size: tuple[int, int], rate: Fraction) -> Any:
