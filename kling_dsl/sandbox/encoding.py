@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 import av
+from av.video.reformatter import VideoReformatter
 
 _SOUND_RATE = 48_000
 _SOUND_SAMPLES = 1024
@@ -95,9 +96,11 @@ def _picture_track(container: Any, size: tuple[int, int], rate: Fraction) -> Any
 
 def _frames(pictures: Iterable[tuple[Any, int]], rate: Fraction) -> Iterator[Any]:
     make: Any = av.VideoFrame.from_image
+    # One for all pictures: to set up the conversion takes longer than to convert a small picture.
+    converter: Any = VideoReformatter()
     at = 0
     for picture, count in pictures:
-        frame = make(picture).reformat(format="yuv420p")
+        frame = converter.reformat(make(picture), format="yuv420p")
         for _ in range(count):
             frame.pts, frame.time_base = at, 1 / rate
             yield frame
