@@ -46,9 +46,11 @@ demo: $(INSTALLED) ## Check, compile, plan and render an example film in the san
 	@echo '  $(DEMO)/out/sandbox/lantern/door.mp4'
 	@echo 'Nothing left this machine, and nothing was paid. A film of your own: $(KLING) init my-film'
 
+# In a new checkout each worker would compile all the tests for itself; once is enough.
 .PHONY: test
 test: $(INSTALLED) $(PEERS) $(FAL_JS)/package.json ## Run everything: lint, types, import contracts, tests.
 	@$(MAKE) --no-print-directory lint & lint=$$!; \
+	[ -d tests/__pycache__ ] || $(PY) -m pytest --collect-only -qq -n 0 >/dev/null 2>&1; \
 	$(WITH_FAL_JS) $(PY) -m pytest -n auto -q; tests=$$?; \
 	wait $$lint && exit $$tests
 
