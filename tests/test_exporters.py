@@ -386,6 +386,15 @@ def test_a_stored_clip_that_is_gone_is_not_bought_again(stage: Stage) -> None:
     assert "its file is gone" in done.stdout
 
 
+@pytest.mark.parametrize("stage", [CURL], indirect=True)
+def test_records_that_cannot_be_read_stop_the_run_before_it_buys(stage: Stage) -> None:
+    stage.root.joinpath("out/requests.jsonl").mkdir(parents=True)
+    arguments = {"prompt": "x", "start_image_url": stage.asset.address}
+    done = stage.run([a_call(arguments=arguments, assets=(stage.asset,))])
+    assert (done.returncode, stage.stub.seen) == (2, [])
+    assert "requests.jsonl cannot be read. Nothing was bought" in done.stderr
+
+
 def test_a_clip_of_an_earlier_version_is_kept_and_named_so(stage: Stage) -> None:
     stage.write_records({"event": "stored", "id": "door", "take": 1, "fingerprint": "other", "request_id": "r"})
     stage.root.joinpath("out/door-take1.mp4").write_bytes(b"precious")
