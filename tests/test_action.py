@@ -30,6 +30,18 @@ pytestmark = pytest.mark.skipif(
     bool(lacking("bash", "curl", "git", "jq")), reason=f"needs {lacking('bash', 'curl', 'git', 'jq')}"
 )
 
+# A Python without pip, which makes environments with the Python `inside` in them, and that one.
+LACKS_PIP = """#!/bin/sh
+printf '%s\\n' "python3 $*" >>"$STAND_IN/pythons"
+[ "$3" = venv ] || exit 1
+mkdir -p "$6/bin"
+cp "$STAND_IN/inside" "$6/bin/python"
+"""
+IN_ENVIRONMENT = """#!/bin/sh
+case $0 in */kling) echo "kling nine"; exit ;; esac
+printf '%s\\n' "python $*" >>"$STAND_IN/pythons"
+[ "$4" != install ] || cp "$0" "${0%python}kling"
+"""
 HOSTILE = "$(touch${IFS}pwned);`touch${IFS}pwned`"
 
 
@@ -271,7 +283,7 @@ class TestHostile:
         assert annotation.startswith("::error file=a\\n%3A%3Aerror%3A%3Ab.kling,line=7,")
 
     def test_folders_of_the_change_are_not_imported_by_the_installation(self, review: Review) -> None:
-        for name in ("pip", "venv", "kling_dsl", "ensurepip"):
+        for name in ("pip", "venv", "kling_dsl", "ensurepip", "zipfile"):
             place = review.work / name
             place.mkdir()
             (place / "__init__.py").write_text("open('pwned', 'w')")
@@ -285,8 +297,24 @@ class TestHostile:
             archive.writestr("kling_dsl-9.0.dist-info/entry_points.txt", "[console_scripts]\nkling = kling_nine:main\n")
             archive.writestr("kling_dsl-9.0.dist-info/RECORD", "")
         path = review.temp / "path"
-        done = review.step("install", KLING_PACKAGE=str(wheel), GITHUB_PATH=str(path), PIP_NO_INDEX="1")
+        settings = {"KLING_PACKAGE": str(wheel), "GITHUB_PATH": str(path), "PIP_NO_INDEX": "1"}
+        done = review.step("install", **settings, PYTHONPATH=str(review.work))
         assert done.returncode == 0, done.stderr
         assert done.stdout == "kling nine\n"
         assert (Path(path.read_text().strip()) / "kling").is_file()
         assert not list(review.folder.rglob("pwned"))
+
+    def test_an_environment_gets_a_pip_where_there_is_none_and_every_python_is_isolated(self, review: Review) -> None:
+        for name, program in (("python3", LACKS_PIP), ("inside", IN_ENVIRONMENT)):
+            (review.bin / name).write_text(program)
+            (review.bin / name).chmod(0o755)
+        path = review.temp / "path"
+        done = review.step("install", KLING_PACKAGE="kling-dsl==9.0", GITHUB_PATH=str(path))
+        assert (done.returncode, done.stdout) == (0, "kling nine\n"), done.stderr
+        place = f"{review.temp}/kling-review/environment"
+        assert (review.bin / "pythons").read_text().splitlines() == [
+            f"python3 -I -m venv --clear --without-pip {place}",
+            f"python3 -I -m pip --python {place}/bin/python --version",
+            "python -I -m ensurepip",
+            "python -I -m pip install --quiet --disable-pip-version-check --no-input kling-dsl==9.0",
+        ]

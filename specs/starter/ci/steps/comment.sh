@@ -64,10 +64,11 @@ find_own() {
   for ((page = 1; page <= most_pages; page++)); do
     status="$(api GET "$comments?per_page=100&page=$page")"
     [[ $status == 200 ]] || return 1
-    own="$(jq -r --arg mark "$marker" --arg author "$author" '
-      [.[] | select((.body // "" | startswith($mark)) and ((.user.login // .author.username) == $author))][0].id // ""
-    ' "$folder/answer.json")"
-    count="$(jq length "$folder/answer.json")"
+    jq -r --arg mark "$marker" --arg author "$author" '
+      ([.[] | select((.body // "" | startswith($mark)) and ((.user.login // .author.username) == $author))][0].id // ""),
+      length
+    ' "$folder/answer.json" >"$folder/page.txt"
+    { read -r own && read -r count; } <"$folder/page.txt"
     [[ -z $own ]] && ((count == 100)) || break
   done
 }
