@@ -228,6 +228,7 @@ class Review:
             "PATH": f"{self.bin}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(self.home),
             "XDG_CACHE_HOME": str(self.home / "cache"),
+            "KLING_CACHE_DIR": os.environ["KLING_CACHE_DIR"],  # a cold one would read the grammar and every sheet anew
             "STAND_IN": str(self.bin),
             "STAND_IN_PYTHON": sys.executable,
             "GIT_CONFIG_NOSYSTEM": "1",
