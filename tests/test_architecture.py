@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -86,6 +86,12 @@ def modules() -> dict[str, ast.Module]:
         name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix("__init__").rstrip(".")
         found[name] = ast.parse(path.read_text(encoding="utf-8"))
     return found
+
+
+@cache
+def nodes() -> dict[str, tuple[ast.AST, ...]]:
+    """Return every node of every module: to walk them takes most of the time of these tests."""
+    return {name: tuple(ast.walk(module)) for name, module in modules().items()}
 
 
 @cache
@@ -170,7 +176,7 @@ def test_only_rendering_and_the_sandbox_know_a_network() -> None:
     assert found == {"render", "sandbox"}
     # Of urllib only the part that takes an address apart: nothing opens one.
     froms = {
-        node.module for module in modules().values() for node in ast.walk(module) if isinstance(node, ast.ImportFrom)
+        node.module for each in nodes().values() for node in each if isinstance(node, ast.ImportFrom)
     }
     assert {name for name in froms if name and name.startswith("urllib")} <= {"urllib.parse"}
 
@@ -178,8 +184,8 @@ def test_only_rendering_and_the_sandbox_know_a_network() -> None:
 def test_one_place_posts_to_the_provider() -> None:
     posts = {
         name
-        for name, module in modules().items()
-        for node in ast.walk(module)
+        for name, each in nodes().items()
+        for node in each
         if room(name) == "render"
         and (
             (isinstance(node, ast.Attribute) and node.attr in ("post", "submit", "subscribe", "run_async"))
@@ -201,8 +207,8 @@ def test_no_test_can_leave_this_machine() -> None:
         plug.connect(("192.0.2.1", 443))
 
 
-def impurities(module: ast.Module) -> Iterator[str]:
-    for node in ast.walk(module):
+def impurities(found: Iterable[ast.AST]) -> Iterator[str]:
+    for node in found:
         if isinstance(node, ast.Import):
             yield from (room(alias.name) for alias in node.names if room(alias.name) in IMPURE_MODULES)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -214,13 +220,13 @@ def impurities(module: ast.Module) -> Iterator[str]:
 
 
 def test_passes_open_no_file_and_read_no_clock_and_no_environment() -> None:
-    found = {(name, what) for name, module in modules().items() if room(name) in PURE for what in impurities(module)}
+    found = {(name, what) for name, each in nodes().items() if room(name) in PURE for what in impurities(each)}
     assert found == set(ALLOWED)
 
 
 def test_the_search_for_impurities_finds_them() -> None:
     text = "import os\nfrom time import time\nopen('x')\ndate.today()\nPath('x').read_text()\nos.environ['X']"
-    assert sorted(impurities(ast.parse(text))) == ["environ", "open", "os", "read_text", "time", "today"]
+    assert sorted(impurities(ast.walk(ast.parse(text)))) == ["environ", "open", "os", "read_text", "time", "today"]
 
 
 def numbers(value: Any) -> Iterator[float]:
@@ -232,8 +238,8 @@ def numbers(value: Any) -> Iterator[float]:
 
 
 def constants(of: type | tuple[type, ...]) -> Iterator[tuple[str, Any]]:
-    for name, module in modules().items():
-        for node in ast.walk(module):
+    for name, each in nodes().items():
+        for node in each:
             if isinstance(node, ast.Constant) and isinstance(node.value, of) and not isinstance(node.value, bool):
                 yield name, node.value
 
@@ -257,12 +263,12 @@ def test_no_endpoint_stands_in_the_code() -> None:
 
 def test_files_and_functions_stay_short() -> None:
     long_files, long_functions = set(), []
-    for name, module in modules().items():
+    for name, each in nodes().items():
         path = PACKAGE.joinpath(*name.split("."))
         text = (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text(encoding="utf-8")
         if text.count("\n") > 400:
             long_files.add(name)
-        for node in ast.walk(module):
+        for node in each:
             if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno >= 60:
                 long_functions.append(f"{name}.{node.name}")
     assert long_files == set(LONG)

@@ -22,6 +22,22 @@ finally:
     print(json.dumps(sorted(sys.modules)), file=sys.stderr)
 """
 
+EACH_HELP = """
+import json, os, sys
+from kling_dsl.cli import main
+for command in sys.argv[1:]:
+    if os.fork():
+        _, status = os.wait()
+        assert status == 0, command
+        continue
+    sys.argv[1:] = [command, "--help"]
+    try:
+        main()
+    finally:
+        print(json.dumps([command, sorted(sys.modules)]), file=sys.stderr)
+"""
+"""Asks each command for its help in a process of its own, which has imported nothing but the way in to all of them."""
+
 HEAVY = frozenset(
     (
         *("PIL", "aiohttp", "asyncio", "av", "difflib", "email", "fal_client", "http", "httpx", "importlib.metadata"),
@@ -43,10 +59,15 @@ A lantern swings at the end of the pier.
 
 def loaded(folder: Path, *words: str, code: int = 0) -> frozenset[str]:
     """Return the modules that are loaded when `kling` with these words has ended."""
+    return frozenset(json.loads(spied(folder, SPY, *words, code=code)[-1]))
+
+
+def spied(folder: Path, program: str, *words: str, code: int = 0) -> list[str]:
+    """Run a program with these words, and return what it says on the error stream."""
     # The cache folder is named, and so nothing asks the platform for one.
     environment = {**unmeasured(), "KLING_CACHE_DIR": str(folder / "cache")}
     done = subprocess.run(
-        (sys.executable, "-c", SPY, *words),
+        (sys.executable, "-c", program, *words),
         cwd=folder,
         env=environment,
         capture_output=True,
@@ -54,7 +75,7 @@ def loaded(folder: Path, *words: str, code: int = 0) -> frozenset[str]:
         check=False,
     )
     assert done.returncode == code, done.stderr
-    return frozenset(json.loads(done.stderr.splitlines()[-1]))
+    return done.stderr.splitlines()
 
 
 @pytest.fixture
@@ -136,7 +157,15 @@ def test_help_imports_no_command(folder: Path) -> None:
     assert "msgspec" not in modules
 
 
+@pytest.fixture(scope="module")
+def helped(tmp_path_factory: pytest.TempPathFactory) -> dict[str, frozenset[str]]:
+    """The modules that are loaded when the help of each command was shown."""
+    lines = spied(project_in(tmp_path_factory.mktemp("helped") / "project"), EACH_HELP, *COMMANDS)
+    return {command: frozenset(modules) for command, modules in map(json.loads, lines)}
+
+
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_of_a_command_imports_no_compiler(folder: Path, command: str) -> None:
-    modules = loaded(folder, command, "--help")
+def test_help_of_a_command_imports_no_compiler(helped: dict[str, frozenset[str]], command: str) -> None:
+    modules = helped[command]
+    assert "kling_dsl.cli" in modules
     assert modules & {"lark", "jinja2", "rich", "kling_dsl.compiler", "kling_dsl.parser"} == set()

@@ -35,9 +35,9 @@ def call(*words: str | Path, folder: Path, code: int = 0) -> str:
 
 
 def build_wheel(source: Path, folder: Path) -> Path:
-    """Build a wheel with the backend of this environment, from what lies on this disk."""
-    options = ("--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check")
-    call(sys.executable, "-m", "pip", "wheel", *options, "--wheel-dir", folder, source, folder=folder)
+    """Build a wheel as pip does, by the backend that the project names, which this environment has."""
+    assert PROJECT["build-system"]["build-backend"] == "hatchling.build"
+    call(sys.executable, "-c", f"import hatchling.build; hatchling.build.build_wheel({str(folder)!r})", folder=source)
     [wheel] = folder.glob("*.whl")
     return wheel
 
@@ -75,7 +75,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, with_pip=False, symlinks=True)
     python = folder / "bin" / "python"
-    options = ("--quiet", "--no-deps", "--no-index", "--disable-pip-version-check")
+    options = ("--quiet", "--no-deps", "--no-index", "--no-compile", "--disable-pip-version-check")
     call(sys.executable, "-m", "pip", "--python", python, "install", *options, wheel, folder=folder)
     own = Path(call(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", folder=folder).strip())
     # A path named in a .pth is searched, but the .pth files in it, such as that of the checkout, are not read.
