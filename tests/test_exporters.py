@@ -315,6 +315,15 @@ def test_nothing_starts_without_a_key(stage: Stage) -> None:
     assert "1 clip, 1 take, 5 s, $2.10 in total" in done.stdout
 
 
+@pytest.mark.parametrize("stage", ["python"], indirect=True)
+def test_nothing_is_bought_without_the_packages_that_it_needs(stage: Stage) -> None:
+    stage.root.parent.joinpath("tools", "fal_client.py").write_text("raise ImportError('not installed')\n")
+    done = stage.run([a_call()])
+    assert (done.returncode, stage.stub.seen) == (2, [])
+    assert "this needs fal-client: pip install" in done.stderr
+    assert list(stage.root.joinpath("out").iterdir()) == []
+
+
 @pytest.mark.parametrize("change", [lambda path: path.write_bytes(b"another"), lambda path: path.unlink()])
 def test_nothing_is_bought_with_a_changed_or_missing_file(stage: Stage, change: Callable[[Path], None]) -> None:
     change(stage.root / stage.asset.path)
