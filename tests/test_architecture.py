@@ -175,9 +175,7 @@ def test_only_rendering_and_the_sandbox_know_a_network() -> None:
     }
     assert found == {"render", "sandbox"}
     # Of urllib only the part that takes an address apart: nothing opens one.
-    froms = {
-        node.module for each in nodes().values() for node in each if isinstance(node, ast.ImportFrom)
-    }
+    froms = {node.module for each in nodes().values() for node in each if isinstance(node, ast.ImportFrom)}
     assert {name for name in froms if name and name.startswith("urllib")} <= {"urllib.parse"}
 
 
