@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -118,7 +120,8 @@ class Comments:
 class Review:
     """A pull request from the branch `change` to `main`, checked out as a server does it."""
 
-    def __init__(self, folder: Path, comments: Comments) -> None:
+    def __init__(self, folder: Path, comments: Comments, *, like: Path | None = None) -> None:
+        """Begin with one commit of the film, or with a copy of the origin of another review."""
         self.folder = folder
         self.comments = comments
         self.origin = folder / "origin"
@@ -126,15 +129,18 @@ class Review:
         self.temp = folder / "temp"
         self.home = folder / "home"
         self.bin = folder / "bin"
-        for place in (self.origin, self.temp, self.home, self.bin):
+        for place in (self.temp, self.home, self.bin):
             place.mkdir(parents=True)
         self.stand_in(report="### Cost\n\nno change\n")
         program = self.bin / "kling"
         program.write_text(_STAND_IN)
         program.chmod(0o755)
         self.summary = self.temp / "summary.md"
-        self.git("init", "--quiet", "--initial-branch=main", folder=self.origin)
-        self.commit({"film.kling": FILM})
+        if like:
+            shutil.copytree(like, self.origin)
+        else:
+            self.git("init", "--quiet", "--initial-branch=main", str(self.origin), folder=folder)
+            self.commit({"film.kling": FILM})
 
     def git(self, *words: str, folder: Path | None = None) -> str:
         """Run git as nobody in particular."""
@@ -242,6 +248,23 @@ class Review:
             "GITHUB_RUN_ID": "42",
             "GITHUB_STEP_SUMMARY": str(self.summary),
         }
+
+
+@functools.cache
+def _longer() -> tempfile.TemporaryDirectory[str]:
+    """Make a review in which the change makes a shot longer, once for all tests of a process."""
+    folder = tempfile.TemporaryDirectory(prefix="kling-review-")
+    comments = Comments()
+    Review(Path(folder.name), comments).commit({"film.kling": LONGER}, branch="change")
+    comments.close()
+    return folder
+
+
+def longer_review(folder: Path, comments: Comments) -> Review:
+    """Return a review in which the change makes a shot longer, checked out."""
+    review = Review(folder, comments, like=Path(_longer().name, "origin"))
+    review.check_out()
+    return review
 
 
 class Outcome:

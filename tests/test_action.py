@@ -21,6 +21,7 @@ from review_stage import (
     Comments,
     Review,
     lacking,
+    longer_review,
     review_cost,
     run_action,
 )
@@ -54,10 +55,7 @@ def comments() -> Iterator[Comments]:
 
 @pytest.fixture
 def review(tmp_path: Path, comments: Comments) -> Review:
-    review = Review(tmp_path, comments)
-    review.commit({"film.kling": LONGER}, branch="change")
-    review.check_out()
-    return review
+    return longer_review(tmp_path, comments)
 
 
 class TestFile:

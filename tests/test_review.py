@@ -13,13 +13,13 @@ from review_stage import (
     BOT,
     BROKEN,
     FILM,
-    LONGER,
     MARK,
     STEPS,
     Comments,
     Review,
     evaluate,
     lacking,
+    longer_review,
     review_cost,
     run_action,
 )
@@ -41,10 +41,7 @@ def comments() -> Iterator[Comments]:
 
 @pytest.fixture
 def review(tmp_path: Path, comments: Comments) -> Review:
-    review = Review(tmp_path, comments)
-    review.commit({"film.kling": LONGER}, branch="change")
-    review.check_out()
-    return review
+    return longer_review(tmp_path, comments)
 
 
 class TestComment:
