@@ -60,10 +60,11 @@ socket.getaddrinfo = on_loopback
 """
 FRAME_TAKER = """#!/bin/sh
 exec "{python}" - "$@" <<'END'
-import sys, av
+import sys
 words = sys.argv[1:]
 if words == ["-version"]:
     sys.exit()
+import av
 with av.open(words[words.index("-i") + 1]) as film:
     *_, last = film.decode(video=0)
 last.to_image().save(words[-1], "JPEG")
