@@ -27,6 +27,13 @@ from kling_dsl.calls import Asset, Call
 from kling_dsl.exporters import curl_program, javascript_program, python_program
 from kling_dsl.exporters.python import PACKAGES
 
+# A jq that writes half of what the bodies of the requests are, and fails, as on a full disk.
+FULL_DISK = """#!/bin/sh
+case $* in
+  *setpath*) {jq} "$@" | head -c 60; exit 2 ;;
+esac
+exec {jq} "$@"
+"""
 KEY = "key-id:key-secret"
 ENDPOINT = "fal-ai/kling-video/o3/4k/reference-to-video"
 HOSTILE = (
@@ -403,6 +410,16 @@ def test_records_that_cannot_be_read_stop_the_run_before_it_buys(stage: Stage) -
     done = stage.run([a_call(arguments=arguments, assets=(stage.asset,))])
     assert (done.returncode, stage.stub.seen) == (2, [])
     assert "requests.jsonl cannot be read. Nothing was bought" in done.stderr
+
+
+@pytest.mark.parametrize("stage", [CURL], indirect=True)
+def test_a_request_that_the_disk_cuts_off_is_not_sent(stage: Stage) -> None:
+    stands_in = stage.root.parent / "tools" / "jq"
+    stands_in.write_text(FULL_DISK.format(jq=shutil.which("jq")))
+    stands_in.chmod(0o755)
+    done = stage.run([a_call("door"), a_call("reply")])
+    assert (done.returncode, stage.stub.paid) == (4, [])
+    assert done.stdout.count("was not sent, its media could not be prepared") == 2
 
 
 def test_a_clip_of_an_earlier_version_is_kept_and_named_so(stage: Stage) -> None:
