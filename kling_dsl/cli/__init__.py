@@ -5,10 +5,35 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from typing import NoReturn
+
+
+def run() -> NoReturn:
+    """Be the program `kling`: run the command line, and end the process as soon as there is an exit code.
+
+    Python would first take everything apart that a film is made of, which takes a sixth of the time of a check and serves
+    nobody. Where another thread is left, or an output cannot be written, the process ends as Python ends any.
+    """
+    try:
+        main()
+    except SystemExit as end:
+        threads = sys.modules.get("threading")
+        if not isinstance(end.code, int) or (threads is not None and threads.active_count() > 1):
+            raise
+        import atexit
+
+        atexit._run_exitfuncs()  # noqa: SLF001 - what was left to the end is done at this one
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        except OSError:
+            raise end from None
+        os._exit(end.code)
+    raise AssertionError("the command line ends with an exit code")
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line, and raise SystemExit with its exit code."""
     # A run is short, and nearly all it makes lives to its end: looking for garbage costs a third of the time of a
     # large compilation and finds none.
     gc.disable()
