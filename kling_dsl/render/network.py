@@ -71,6 +71,16 @@ class Line:
         return self._ways[host]
 
 
+async def read_body(answer: aiohttp.ClientResponse, *, most_bytes: int) -> bytes:
+    """Return the body of an answer; of one that is longer, some more than its first `most_bytes` bytes."""
+    content = bytearray()
+    async for piece in answer.content.iter_any():
+        content += piece
+        if len(content) > most_bytes:
+            break
+    return bytes(content)
+
+
 class Network(msgspec.Struct, frozen=True):
     """The ways out of a render. `paying` and `asking` carry the key; `fetching` never does."""
 
@@ -233,11 +243,7 @@ def _over(line: Line) -> httpx.AsyncBaseTransport:
                         sock_read=patience.get("read"),
                     ),
                 ) as answer:
-                    content = b""
-                    async for piece in answer.content.iter_any():
-                        content += piece
-                        if len(content) > MAX_ANSWER_BYTES:
-                            break
+                    content = await read_body(answer, most_bytes=MAX_ANSWER_BYTES)
             except (aiohttp.ClientError, TimeoutError) as problem:
                 raise translate(problem) from problem
             headers = [pair for pair in answer.raw_headers if pair[0].lower() not in _OF_TRAVEL]

@@ -14,6 +14,7 @@ from kling_dsl.render.account import Account
 from kling_dsl.render.answers import decode
 from kling_dsl.render.clock import Clock
 from kling_dsl.render.failures import told_refusal
+from kling_dsl.render.network import read_body
 from kling_dsl.render.problems import AccountRefused, FromSandbox
 from kling_dsl.render.writing import in_turn
 
@@ -133,12 +134,7 @@ async def _post(order: Order, account: Account, line: Line) -> _Answer | Decline
 
 async def _send(line: Line, url: str, body: bytes, headers: Mapping[str, str]) -> _Answer:
     async with line.request("POST", url, data=body, headers=headers, allow_redirects=False) as answer:
-        content = b""
-        async for piece in answer.content.iter_any():
-            content += piece
-            if len(content) > MAX_ANSWER_BYTES:
-                break
-        return _Answer(answer.status, answer.headers, content)
+        return _Answer(answer.status, answer.headers, await read_body(answer, most_bytes=MAX_ANSWER_BYTES))
 
 
 async def _accept(answer: _Answer, order: Order, ledger: Ledger, now: datetime) -> Bought | Unsure:
