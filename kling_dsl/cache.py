@@ -6,6 +6,7 @@ its absence, and what makes the project's root by its presence. It is read witho
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import sys
@@ -74,8 +75,13 @@ def _key(film: str, options: Sequence[str]) -> str:
     return saved.key_of(__version__, _own_age(), sys.version, extra, _place_of(film), *options)
 
 
+@functools.cache
 def _own_age() -> str:
-    """Return what changes when the program's own files do, for those who work on them."""
+    """Return what changes when the program's own files do, for those who work on them.
+
+    It is what they were at the first question: what this process found is never kept as the answer of files that were
+    changed while it ran.
+    """
     newest = 0
     here = os.path.dirname(__file__)
     root = here if os.path.isdir(os.path.join(here, "specs")) else os.path.dirname(here)

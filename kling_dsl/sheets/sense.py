@@ -7,8 +7,6 @@ import re
 import string
 from collections.abc import Callable, Iterator
 
-import msgspec
-
 from kling_dsl.profiles import Billing, Profile, PromptForms, Sheet
 from kling_dsl.sheets.field_sense import field_mistakes, role_mistakes
 from kling_dsl.sheets.mistakes import Mistake, Path
@@ -234,8 +232,8 @@ def _parts(value: object, path: Path) -> Iterator[tuple[Path, Sheet]]:
     """Walk over every table of a sheet with its path."""
     if isinstance(value, Sheet):
         yield path, value
-        for field in msgspec.structs.fields(value):
-            yield from _parts(getattr(value, field.name), (*path, field.name))
+        for name in value.__struct_fields__:
+            yield from _parts(getattr(value, name), (*path, name))
     elif isinstance(value, dict):
         for key, inner in value.items():
             yield from _parts(inner, (*path, key))
