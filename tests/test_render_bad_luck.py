@@ -298,14 +298,31 @@ def test_a_clock_that_went_back_buys_nothing_more_in_a_day(theatre: Theatre, tmp
     film.assert_whole("sea", "road")
 
 
-def test_a_clock_that_went_back_while_a_request_was_on_its_way(theatre: Theatre, tmp_path: Path) -> None:
+@pytest.mark.parametrize("days", [-40, -0.01, 0.01, 40], ids=["40 days slow", "slow", "fast", "40 days fast"])
+def test_a_clock_that_is_wrong_hides_nothing_that_was_bought(days: float, theatre: Theatre, tmp_path: Path) -> None:
+    film = theatre.begin(tmp_path / "p", ONE)
+    assert film.run(fatal=f"{SENT}#1", days=days).code == -signal.SIGKILL
+    film.render(days=days)
+    film.assert_whole("sea")
+    assert posts(film) == 1
+
+
+def test_a_clock_that_no_certificate_would_pass_with_is_not_reckoned_with(theatre: Theatre, tmp_path: Path) -> None:
+    film = theatre.begin(tmp_path / "p", ONE)
+    assert film.run(fatal=f"{SENT}#1", days=-400).code == -signal.SIGKILL
+    film.render(code=4, days=-400)
+    assert (posts(film), film.row("sea").state) == (1, "uncertain")
+
+
+def test_a_clock_that_was_put_right_while_a_request_was_on_its_way(theatre: Theatre, tmp_path: Path) -> None:
     film = theatre.begin(tmp_path / "p", ONE)
     assert film.run(fatal=f"{SENT}#1", days=1).code == -signal.SIGKILL
+    # Nobody knows now how wrong it was: the money stays reserved, and nothing is bought until somebody says so.
     film.render(code=4)
     assert (posts(film), film.row("sea").state) == (1, "uncertain")
-    # The money stays reserved, and nothing is bought until somebody says so.
-    film.render(code=4, days=1)
-    assert (posts(film), film.row("sea").state) == (1, "uncertain")
+    film.render(days=1)
+    film.assert_whole("sea")
+    assert posts(film) == 1
 
 
 @pytest.mark.parametrize("days", [-1, 1])

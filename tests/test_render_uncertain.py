@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from kling_dsl.render.clock import Clock
 from kling_dsl.render.engine import Tools
 from kling_dsl.render.inheritance import inherit
 from kling_dsl.render.problems import AccountRefused
-from kling_dsl.render.reconcile import HistoryUnavailable, read_history
+from kling_dsl.render.reconcile import History, HistoryUnavailable, read_history
 from kling_dsl.render.recovery import Recovered, recover
 from kling_dsl.sandbox import Fault
 
@@ -55,6 +56,13 @@ def test_what_is_found_on_a_later_page_of_the_history_is_adopted_and_told(theatr
     assert theatre.bill().paid_posts_received == 2
 
 
+class Ten(Clock):
+    """A clock that has stopped at ten."""
+
+    def now(self) -> datetime:
+        return datetime(2026, 11, 30, 10, tzinfo=UTC)
+
+
 def history(*answers: httpx.Response | httpx.HTTPError) -> tuple[Any, int]:
     """Return what reading the history came to, and how often it was asked for."""
     left = list(answers)
@@ -67,7 +75,7 @@ def history(*answers: httpx.Response | httpx.HTTPError) -> tuple[Any, int]:
 
     async def ask() -> Any:
         async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
-            return await read_history("a/b", AT, account=ACCOUNT, client=client)
+            return await read_history("a/b", AT, account=ACCOUNT, client=client, clock=Ten())
 
     try:
         found = asyncio.run(ask())
@@ -96,10 +104,27 @@ def test_a_history_that_breaks_off_is_asked_for_again(monkeypatch: pytest.Monkey
     real = stamina.retry_context
     monkeypatch.setattr(stamina, "retry_context", lambda **rules: real(**{**rules, "wait_initial": 0, "wait_max": 0}))
     broken = httpx.ReadError("")
-    assert history(broken, httpx.Response(503), httpx.Response(429), httpx.Response(200, json={})) == ((), 4)
+    assert history(broken, httpx.Response(503), httpx.Response(429), httpx.Response(200, json={})) == (History(()), 4)
     found, asked = history(*(broken,) * 5)
     assert isinstance(found, HistoryUnavailable)
     assert (str(found), asked) == ("the request history cannot be read for now: ReadError", 4)
+
+
+@pytest.mark.parametrize(
+    ("date", "seconds"),
+    [
+        ("Mon, 30 Nov 2026 10:20:00 GMT", 1200),
+        ("Mon, 30 Nov 2026 09:00:00 GMT", -3600),
+        ("Mon, 30 Nov 2026 10:20:00 -0000", 1200),
+        ("Mon, 30 Nov 2026 11:00:00 +0200", -3600),
+        ("Mon, 30 Nov 99999 10:20:00 GMT", 0),
+        ("half past ten", 0),
+        ("", 0),
+    ],
+)
+def test_the_history_tells_how_far_its_clock_is_ahead(date: str, seconds: int) -> None:
+    found, _ = history(httpx.Response(200, json={}, headers={"Date": date}))
+    assert found == History((), timedelta(seconds=seconds))
 
 
 def recovered(project: Rendered, run: str, *, is_new: bool) -> Recovered:

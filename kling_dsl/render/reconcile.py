@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     import httpx
 
 SKEW = timedelta(minutes=5)
-"""How far the provider's clock and ours may lie apart."""
+"""How far the provider's clock and ours may lie apart without anybody noticing."""
+MOST_LEAD = timedelta(days=366)
+"""How far they can lie apart at most: TLS refuses the provider's certificate on a day for which it is not valid."""
 MAX_PAGES = 200
 """The most pages of history that are read for one endpoint."""
 PAGE_SIZE = 100
@@ -43,6 +45,13 @@ class Past(msgspec.Struct, frozen=True):
         return self.sent_at if self.sent_at.tzinfo is not None else self.sent_at.replace(tzinfo=UTC)
 
 
+class History(msgspec.Struct, frozen=True):
+    """The requests to an endpoint, oldest first, and how far the provider's clock is ahead of ours."""
+
+    requests: tuple[Past, ...]
+    lead: timedelta = timedelta()
+
+
 class Found(msgspec.Struct, frozen=True):
     """An uncertain take that was bought after all: it is `submitted` now."""
 
@@ -63,37 +72,49 @@ async def reconcile(
 
     A request of the history is a row's own when it went to the same endpoint with exactly the same input, in the
     time in which the row was sent, and belongs to no other row (API facts, section 2: the queue has no other mark).
+    Where the provider's answers show that our clock is wrong, what is not found then is looked for at the time that was
+    the provider's when the row was sent by that clock.
     """
     uncertain = [row for row in rows if row.state == "uncertain"]
     known = {row.request_id for row in ledger.rows() if row.request_id}
     outcomes: list[Found | NotFound] = []
-    for endpoint in dict.fromkeys(row.order.endpoint for row in uncertain):
-        mine = [row for row in uncertain if row.order.endpoint == endpoint]
-        since = min(_begin(row) for row in mine)
-        history = await read_history(endpoint, since, account=account, client=client)
+
+    async def look(endpoint: str, mine: Sequence[Row], lead: timedelta) -> tuple[list[Row], timedelta]:
+        since = min(_begin(row) for row in mine) + lead
+        history = await read_history(endpoint, since, account=account, client=client, clock=clock)
+        missing = []
         for row in mine:
-            past = _match(row, history, known)
+            past = _match(row, history.requests, known, lead)
             if past is None:
-                outcomes.append(NotFound(row))
+                missing.append(row)
                 continue
             known.add(past.request_id)
             _adopt(row, past, ledger, client, clock.now())
             outcomes.append(Found(row, past.request_id))
+        return missing, history.lead
+
+    for endpoint in dict.fromkeys(row.order.endpoint for row in uncertain):
+        mine = [row for row in uncertain if row.order.endpoint == endpoint]
+        missing, lead = await look(endpoint, mine, timedelta())
+        if missing and SKEW < abs(lead) <= MOST_LEAD:
+            missing, _ = await look(endpoint, missing, lead)
+        outcomes += map(NotFound, missing)
     return tuple(outcomes)
 
 
 async def read_history(
-    endpoint: str, since: datetime, *, account: Account, client: httpx.AsyncClient
-) -> tuple[Past, ...]:
-    """Return the requests to an endpoint since a moment, oldest first, with their inputs."""
+    endpoint: str, since: datetime, *, account: Account, client: httpx.AsyncClient, clock: Clock
+) -> History:
+    """Return the requests to an endpoint since a moment, with their inputs."""
     found: dict[str, Past] = {}
     cursor = ""
     for _ in range(MAX_PAGES):
-        page = await _read_page(endpoint, since, cursor, account, client)
+        page, told_at = await _read_page(endpoint, since, cursor, account, client)
         found |= {past.request_id: past for past in page.items}
         cursor = page.next_cursor or ""
         if not page.has_more or not cursor:
-            return tuple(sorted(found.values(), key=lambda past: past.moment))
+            lead = timedelta() if told_at is None else told_at - clock.now()
+            return History(tuple(sorted(found.values(), key=lambda past: past.moment)), lead)
     raise HistoryUnavailable(f"the request history has more than {MAX_PAGES} pages since {since:%Y-%m-%d %H:%M} UTC")
 
 
@@ -107,7 +128,10 @@ class _Busy(Exception):
     """The history may answer a little later."""
 
 
-async def _read_page(endpoint: str, since: datetime, cursor: str, account: Account, client: httpx.AsyncClient) -> _Page:
+async def _read_page(
+    endpoint: str, since: datetime, cursor: str, account: Account, client: httpx.AsyncClient
+) -> tuple[_Page, datetime | None]:
+    """Return a page, and when the provider says that it gave it."""
     import httpx
     import stamina
 
@@ -132,7 +156,7 @@ async def _read_page(endpoint: str, since: datetime, cursor: str, account: Accou
                     raise _Busy(f"the provider answered {answer.status_code}")
                 if account.meets_sandbox(answer.headers):
                     raise FromSandbox
-                return _page_of(answer)
+                return _page_of(answer), _date_of(answer)
     except _Busy as problem:
         raise HistoryUnavailable(f"the request history cannot be read for now: {problem}") from problem
     raise AssertionError("the loop ends with an answer or an exception")
@@ -150,14 +174,25 @@ def _page_of(answer: httpx.Response) -> _Page:
     return page
 
 
+def _date_of(answer: httpx.Response) -> datetime | None:
+    from email.utils import parsedate_to_datetime
+
+    try:
+        told = parsedate_to_datetime(answer.headers.get("Date", ""))
+    except ValueError:
+        return None
+    return told if told.tzinfo is not None else told.replace(tzinfo=UTC)
+
+
 def _begin(row: Row) -> datetime:
     assert row.reserved_at is not None, "a row is written when it is reserved"
     return row.reserved_at - SKEW
 
 
-def _match(row: Row, history: Sequence[Past], known: set[str]) -> Past | None:
+def _match(row: Row, history: Sequence[Past], known: set[str], lead: timedelta) -> Past | None:
     wanted = msgspec.json.decode(row.order.request)
-    first, last = _begin(row), _begin(row) + 2 * SKEW + timedelta(seconds=POST_SECONDS)
+    first = _begin(row) + lead
+    last = first + 2 * SKEW + timedelta(seconds=POST_SECONDS)
     for past in history:
         if past.request_id not in known and first <= past.moment <= last and _input(past) == wanted:
             return past

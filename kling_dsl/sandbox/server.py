@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
+from email.utils import formatdate
 from typing import Any, TypeVar
 
 import uvicorn
@@ -128,8 +130,12 @@ class Server:
         )
         try:
             self.proxy_port = await self.proxy.start()
+            _tell_time(state)
             ready.set_result(None)
-            await self._stop.wait()
+            while not self._stop.is_set():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop.wait(), timeout=1.0)
+                _tell_time(state)
         finally:
             server.close()
             await self.proxy.stop()
@@ -149,6 +155,11 @@ class _Protocol(H11Protocol):
             await inner(scope, receive, send)
 
         self.app = app
+
+
+def _tell_time(state: ServerState) -> None:
+    """Let answers say when they were given, to the second, as those of fal do."""
+    state.default_headers = [(b"date", formatdate(usegmt=True).encode("ascii"))]
 
 
 async def _close(state: ServerState) -> None:
