@@ -403,7 +403,6 @@ def test_a_stored_clip_that_is_gone_is_not_bought_again(stage: Stage) -> None:
     assert "its file is gone" in done.stdout
 
 
-@pytest.mark.parametrize("stage", [CURL], indirect=True)
 def test_records_that_cannot_be_read_stop_the_run_before_it_buys(stage: Stage) -> None:
     stage.root.joinpath("out/requests.jsonl").mkdir(parents=True)
     arguments = {"prompt": "x", "start_image_url": stage.asset.address}
