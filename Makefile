@@ -129,7 +129,7 @@ $(PEERS): benchmarks/requirements.txt | $(INSTALLED)
 $(FAL_JS)/package.json:
 	@if command -v npm >/dev/null; then \
 	  mkdir -p $(FAL_JS) && \
-	  npm install --silent --no-audit --no-fund --fetch-retries 1 --prefix $(FAL_JS) @fal-ai/client@1 </dev/null \
+	  npm install --silent --no-audit --no-fund --fetch-retries 1 --fetch-retry-mintimeout 1000 --prefix $(FAL_JS) @fal-ai/client@1 </dev/null \
 	  || echo 'fal'"'"'s client for JavaScript could not be installed: its tests will skip' >&2; fi
 
 # The file keeps the folder it was made in: an environment that was moved with its checkout is made anew.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -22,7 +23,12 @@ _MOST_DIGITS = 15
 
 def shape_mistakes(raw: dict[str, Any]) -> Iterator[Mistake]:
     """Find unknown and missing keys and values of the wrong kind in what TOML gave for a whole sheet."""
-    yield from _value(raw, inspect.type_info(Profile), ())
+    yield from _value(raw, _whole_sheet(), ())
+
+
+@functools.cache
+def _whole_sheet() -> inspect.Type:
+    return inspect.type_info(Profile)
 
 
 def _value(value: object, wanted: inspect.Type, path: Path) -> Iterator[Mistake]:
