@@ -71,7 +71,7 @@ def test_a_result_that_cannot_be_read_has_no_video(name: str) -> None:
 def test_a_history_that_cannot_be_read_is_none(name: str) -> None:
     async def ask() -> None:
         async with client(NO_JSON[name]) as asked:
-            await read_history("a/b", SINCE, account=ACCOUNT, client=asked, clock=Clock())
+            await read_history("a/b", SINCE, account=ACCOUNT, client=asked)
 
     with pytest.raises(HistoryUnavailable, match="not what we can read"):
         asyncio.run(ask())
@@ -86,7 +86,7 @@ def test_a_history_without_zones_is_in_utc() -> None:
 
     async def ask() -> list[tuple[str, datetime]]:
         async with client(page) as asked:
-            history = await read_history("a/b", SINCE, account=ACCOUNT, client=asked, clock=Clock())
+            history = await read_history("a/b", SINCE, account=ACCOUNT, client=asked)
         return [(past.request_id, past.moment) for past in history.requests]
 
     assert asyncio.run(ask()) == [

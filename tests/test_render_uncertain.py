@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,14 @@ from ledger_samples import AT, order_of
 from render_films import FILM, ONE, ROAD, Theatre
 from rendered import DEAD, Rendered
 
-from kling_dsl.ledger import open_ledger
+from kling_dsl.ledger import Ledger, open_ledger
 from kling_dsl.ledger.leases import Lease
 from kling_dsl.render.account import Account, sandbox_account
 from kling_dsl.render.clock import Clock
 from kling_dsl.render.engine import Tools
 from kling_dsl.render.inheritance import inherit
 from kling_dsl.render.problems import AccountRefused
-from kling_dsl.render.reconcile import History, HistoryUnavailable, read_history
+from kling_dsl.render.reconcile import History, HistoryUnavailable, read_history, reconcile
 from kling_dsl.render.recovery import Recovered, recover
 from kling_dsl.sandbox import Fault
 
@@ -56,13 +57,6 @@ def test_what_is_found_on_a_later_page_of_the_history_is_adopted_and_told(theatr
     assert theatre.bill().paid_posts_received == 2
 
 
-class Ten(Clock):
-    """A clock that has stopped at ten."""
-
-    def now(self) -> datetime:
-        return datetime(2026, 11, 30, 10, tzinfo=UTC)
-
-
 def history(*answers: httpx.Response | httpx.HTTPError) -> tuple[Any, int]:
     """Return what reading the history came to, and how often it was asked for."""
     left = list(answers)
@@ -75,7 +69,7 @@ def history(*answers: httpx.Response | httpx.HTTPError) -> tuple[Any, int]:
 
     async def ask() -> Any:
         async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
-            return await read_history("a/b", AT, account=ACCOUNT, client=client, clock=Ten())
+            return await read_history("a/b", AT, account=ACCOUNT, client=client)
 
     try:
         found = asyncio.run(ask())
@@ -111,20 +105,46 @@ def test_a_history_that_breaks_off_is_asked_for_again(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(
-    ("date", "seconds"),
+    ("date", "hour"),
     [
-        ("Mon, 30 Nov 2026 10:20:00 GMT", 1200),
-        ("Mon, 30 Nov 2026 09:00:00 GMT", -3600),
-        ("Mon, 30 Nov 2026 10:20:00 -0000", 1200),
-        ("Mon, 30 Nov 2026 11:00:00 +0200", -3600),
-        ("Mon, 30 Nov 99999 10:20:00 GMT", 0),
-        ("half past ten", 0),
-        ("", 0),
+        ("Mon, 30 Nov 2026 10:00:00 GMT", 10),
+        ("Mon, 30 Nov 2026 10:00:00 -0000", 10),
+        ("Mon, 30 Nov 2026 10:00:00 +0200", 8),
+        ("Mon, 30 Nov 99999 10:00:00 GMT", None),
+        ("half past ten", None),
+        ("", None),
     ],
 )
-def test_the_history_tells_how_far_its_clock_is_ahead(date: str, seconds: int) -> None:
-    found, _ = history(httpx.Response(200, json={}, headers={"Date": date}))
-    assert found == History((), timedelta(seconds=seconds))
+@pytest.mark.parametrize("code", [200, 422])
+def test_the_history_tells_the_time_also_when_it_refuses(code: int, date: str, hour: int | None) -> None:
+    found, _ = history(httpx.Response(code, json={}, headers={"Date": date}))
+    assert found.told_at == (None if hour is None else datetime(2026, 11, 30, hour, tzinfo=UTC))
+
+
+class Wrong(Clock):
+    """A clock that is days fast, and has stopped."""
+
+    def now(self) -> datetime:
+        return AT + timedelta(days=3)
+
+
+def test_a_history_that_refuses_a_time_to_come_is_asked_with_the_time_of_its_own_clock(tmp_path: Path) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        told = {"Date": format_datetime(AT, usegmt=True)}
+        if datetime.fromisoformat(request.url.params["start"]) > AT:
+            return httpx.Response(422, json={"detail": "start lies in the future"}, headers=told)
+        past = {"request_id": "ours", "sent_at": AT.isoformat(), "json_input": order_of().request.decode()}
+        return httpx.Response(200, json={"items": [past]}, headers=told)
+
+    async def look(ledger: Ledger) -> Any:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+            return await reconcile(ledger.rows(), ledger=ledger, account=ACCOUNT, client=client, clock=Wrong())
+
+    with open_ledger(tmp_path / "ledger.db", run="run") as ledger:
+        ledger.reserve(order_of(), (), at=Wrong().now())
+        ledger.uncertain(order_of().key, reason="the connection was lost", at=Wrong().now())
+        (found,) = asyncio.run(look(ledger))
+        assert (found.request_id, ledger.rows()[0].state) == ("ours", "submitted")
 
 
 def recovered(project: Rendered, run: str, *, is_new: bool) -> Recovered:

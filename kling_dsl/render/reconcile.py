@@ -29,7 +29,11 @@ PAGE_SIZE = 100
 
 
 class HistoryUnavailable(RenderProblem):
-    """The request history could not be read; what is uncertain stays so."""
+    """The request history could not be read; what is uncertain stays so. `told_at` is the provider's time, if it was told."""
+
+    def __init__(self, words: str, told_at: datetime | None = None) -> None:
+        super().__init__(words)
+        self.told_at = told_at
 
 
 class Past(msgspec.Struct, frozen=True):
@@ -46,10 +50,10 @@ class Past(msgspec.Struct, frozen=True):
 
 
 class History(msgspec.Struct, frozen=True):
-    """The requests to an endpoint, oldest first, and how far the provider's clock is ahead of ours."""
+    """The requests to an endpoint, oldest first, and the time that the provider told with them."""
 
     requests: tuple[Past, ...]
-    lead: timedelta = timedelta()
+    told_at: datetime | None = None
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -79,9 +83,9 @@ async def reconcile(
     known = {row.request_id for row in ledger.rows() if row.request_id}
     outcomes: list[Found | NotFound] = []
 
-    async def look(endpoint: str, mine: Sequence[Row], lead: timedelta) -> tuple[list[Row], timedelta]:
+    async def look(mine: Sequence[Row], lead: timedelta) -> tuple[list[Row], datetime | None]:
         since = min(_begin(row) for row in mine) + lead
-        history = await read_history(endpoint, since, account=account, client=client, clock=clock)
+        history = await read_history(mine[0].order.endpoint, since, account=account, client=client)
         missing = []
         for row in mine:
             past = _match(row, history.requests, known, lead)
@@ -91,31 +95,43 @@ async def reconcile(
             known.add(past.request_id)
             _adopt(row, past, ledger, client, clock.now())
             outcomes.append(Found(row, past.request_id))
-        return missing, history.lead
+        return missing, history.told_at
 
     for endpoint in dict.fromkeys(row.order.endpoint for row in uncertain):
-        mine = [row for row in uncertain if row.order.endpoint == endpoint]
-        missing, lead = await look(endpoint, mine, timedelta())
-        if missing and SKEW < abs(lead) <= MOST_LEAD:
-            missing, _ = await look(endpoint, missing, lead)
+        missing = [row for row in uncertain if row.order.endpoint == endpoint]
+        try:
+            missing, told_at = await look(missing, timedelta())
+            lead = _lead(told_at, clock)
+        except HistoryUnavailable as problem:
+            # A clock that is far out asks for a time to come, or for more pages than anybody reads.
+            lead = _lead(problem.told_at, clock)
+            if not lead:
+                raise
+        if missing and lead:
+            missing, _ = await look(missing, lead)
         outcomes += map(NotFound, missing)
     return tuple(outcomes)
 
 
-async def read_history(
-    endpoint: str, since: datetime, *, account: Account, client: httpx.AsyncClient, clock: Clock
-) -> History:
+async def read_history(endpoint: str, since: datetime, *, account: Account, client: httpx.AsyncClient) -> History:
     """Return the requests to an endpoint since a moment, with their inputs."""
     found: dict[str, Past] = {}
     cursor = ""
+    told_at = None
     for _ in range(MAX_PAGES):
         page, told_at = await _read_page(endpoint, since, cursor, account, client)
         found |= {past.request_id: past for past in page.items}
         cursor = page.next_cursor or ""
         if not page.has_more or not cursor:
-            lead = timedelta() if told_at is None else told_at - clock.now()
-            return History(tuple(sorted(found.values(), key=lambda past: past.moment)), lead)
-    raise HistoryUnavailable(f"the request history has more than {MAX_PAGES} pages since {since:%Y-%m-%d %H:%M} UTC")
+            return History(tuple(sorted(found.values(), key=lambda past: past.moment)), told_at)
+    words = f"the request history has more than {MAX_PAGES} pages since {since:%Y-%m-%d %H:%M} UTC"
+    raise HistoryUnavailable(words, told_at)
+
+
+def _lead(told_at: datetime | None, clock: Clock) -> timedelta:
+    """Return how far the provider's clock is ahead of ours, nothing when that is not told, too little or past belief."""
+    lead = timedelta() if told_at is None else told_at - clock.now()
+    return lead if SKEW < abs(lead) <= MOST_LEAD else timedelta()
 
 
 class _Page(msgspec.Struct, frozen=True):
@@ -167,7 +183,8 @@ def _page_of(answer: httpx.Response) -> _Page:
         words = read_details(answer.content).words
         raise AccountRefused(f"the provider refuses the key for the request history ({answer.status_code}, {words})")
     if not answer.is_success:
-        raise HistoryUnavailable(f"the provider answered {answer.status_code} when asked for the request history")
+        words = f"the provider answered {answer.status_code} when asked for the request history"
+        raise HistoryUnavailable(words, _date_of(answer))
     page = decode(answer.content, _Page)
     if page is None:
         raise HistoryUnavailable("the request history is not what we can read")
