@@ -437,7 +437,7 @@ def test_twenty_checks_at_once_never_mix_their_answers(project: Project) -> None
         with place.open("r+b") as file:
             file.write(versions[turn % len(versions)].encode())
         turn += 1
-        time.sleep(0.004)
+        time.sleep(0.002)
     told = [process.communicate() for process in running]
     assert all(stdout in answers.values() for stdout, _ in told), told
     assert all(stderr == "" for _, stderr in told)

@@ -122,27 +122,36 @@ def test_the_history_tells_the_time_also_when_it_refuses(code: int, date: str, h
 
 
 class Wrong(Clock):
-    """A clock that is days fast, and has stopped."""
+    """A clock that is wrong by some days, and has stopped."""
+
+    def __init__(self, days: int) -> None:
+        self._days = days
 
     def now(self) -> datetime:
-        return AT + timedelta(days=3)
+        return AT + timedelta(days=self._days)
 
 
-def test_a_history_that_refuses_a_time_to_come_is_asked_with_the_time_of_its_own_clock(tmp_path: Path) -> None:
+@pytest.mark.parametrize("days", [3, -3], ids=["refused", "more pages than are read"])
+def test_a_history_that_cannot_be_read_by_our_time_is_asked_with_its_own(days: int, tmp_path: Path) -> None:
+    clock = Wrong(days)
+
     def answer(request: httpx.Request) -> httpx.Response:
         told = {"Date": format_datetime(AT, usegmt=True)}
-        if datetime.fromisoformat(request.url.params["start"]) > AT:
+        start = datetime.fromisoformat(request.url.params["start"])
+        if start < AT - timedelta(days=1):
+            return httpx.Response(200, json={"items": [], "has_more": True, "next_cursor": "on"}, headers=told)
+        if start > AT:
             return httpx.Response(422, json={"detail": "start lies in the future"}, headers=told)
         past = {"request_id": "ours", "sent_at": AT.isoformat(), "json_input": order_of().request.decode()}
         return httpx.Response(200, json={"items": [past]}, headers=told)
 
     async def look(ledger: Ledger) -> Any:
         async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
-            return await reconcile(ledger.rows(), ledger=ledger, account=ACCOUNT, client=client, clock=Wrong())
+            return await reconcile(ledger.rows(), ledger=ledger, account=ACCOUNT, client=client, clock=clock)
 
     with open_ledger(tmp_path / "ledger.db", run="run") as ledger:
-        ledger.reserve(order_of(), (), at=Wrong().now())
-        ledger.uncertain(order_of().key, reason="the connection was lost", at=Wrong().now())
+        ledger.reserve(order_of(), (), at=clock.now())
+        ledger.uncertain(order_of().key, reason="the connection was lost", at=clock.now())
         (found,) = asyncio.run(look(ledger))
         assert (found.request_id, ledger.rows()[0].state) == ("ours", "submitted")
 

@@ -10,7 +10,7 @@ import msgspec
 
 from kling_dsl.ledger import Ledger, Row
 from kling_dsl.render.account import API_URL, Account
-from kling_dsl.render.answers import decode
+from kling_dsl.render.answers import decode, read_date
 from kling_dsl.render.clock import Clock
 from kling_dsl.render.failures import read_details
 from kling_dsl.render.network import POST_SECONDS
@@ -172,7 +172,7 @@ async def _read_page(
                     raise _Busy(f"the provider answered {answer.status_code}")
                 if account.meets_sandbox(answer.headers):
                     raise FromSandbox
-                return _page_of(answer), _date_of(answer)
+                return _page_of(answer), read_date(answer.headers.get("Date", ""))
     except _Busy as problem:
         raise HistoryUnavailable(f"the request history cannot be read for now: {problem}") from problem
     raise AssertionError("the loop ends with an answer or an exception")
@@ -184,21 +184,11 @@ def _page_of(answer: httpx.Response) -> _Page:
         raise AccountRefused(f"the provider refuses the key for the request history ({answer.status_code}, {words})")
     if not answer.is_success:
         words = f"the provider answered {answer.status_code} when asked for the request history"
-        raise HistoryUnavailable(words, _date_of(answer))
+        raise HistoryUnavailable(words, read_date(answer.headers.get("Date", "")))
     page = decode(answer.content, _Page)
     if page is None:
         raise HistoryUnavailable("the request history is not what we can read")
     return page
-
-
-def _date_of(answer: httpx.Response) -> datetime | None:
-    from email.utils import parsedate_to_datetime
-
-    try:
-        told = parsedate_to_datetime(answer.headers.get("Date", ""))
-    except ValueError:
-        return None
-    return told if told.tzinfo is not None else told.replace(tzinfo=UTC)
 
 
 def _begin(row: Row) -> datetime:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
 from kling_dsl.ledger import Ledger, Limit, Order, Refused, Row, Taken
 from kling_dsl.render.account import Account
-from kling_dsl.render.answers import decode
+from kling_dsl.render.answers import decode, read_date
 from kling_dsl.render.clock import Clock
 from kling_dsl.render.failures import told_refusal
 from kling_dsl.render.network import read_body
@@ -177,10 +176,8 @@ def _waiting_time(headers: Mapping[str, str], now: datetime) -> float:
     if told.isdigit():
         seconds = float(told)
     else:
-        try:
-            seconds = (parsedate_to_datetime(told) - now) / timedelta(seconds=1)
-        except (ValueError, TypeError):
-            seconds = 0.0
+        until = read_date(told)
+        seconds = 0.0 if until is None else (until - now).total_seconds()
     return min(max(seconds, 0.0), MAX_WAIT_SECONDS)
 
 

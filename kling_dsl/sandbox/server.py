@@ -158,7 +158,7 @@ class _Protocol(H11Protocol):
 
 
 def _tell_time(state: ServerState) -> None:
-    """Let answers say when they were given, to the second, as those of fal do."""
+    """Let answers say when they were given, to the second, as web servers do."""
     state.default_headers = [(b"date", formatdate(usegmt=True).encode("ascii"))]
 
 
